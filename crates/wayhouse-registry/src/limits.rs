@@ -1,0 +1,57 @@
+//! Every bound of the registry, its reason and the reaction when it is met.
+
+/// Bounds of a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Entries kept, active and expired. Memory: about 1 kB each beside their text. Reaction: the oldest expired
+    /// entries are collected before their time; when there are too few of them, `Refusal::Full`.
+    pub entries_max: usize,
+    /// Octets of names, sectors, bases, attributes and links kept in all. Reaction: as for `entries_max`.
+    pub octets_max: usize,
+    /// Octets of one link-format document. Reaction: `Refusal::Full`.
+    pub links_octets_max: usize,
+    /// Endpoint attributes of one registrant. Reaction: `Refusal::Full`.
+    pub attributes_max: usize,
+    /// Seconds an expired entry can still be revived (RD25). Then it is collected.
+    pub grace_s: u32,
+    /// Expired entries kept for revival; the oldest is collected first.
+    pub expired_max: usize,
+    /// Changes kept for cursors that have not read them. Reaction: the oldest is dropped, and every cursor that has
+    /// not read it is told so by [`crate::Registry::take_lag`].
+    pub changes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            entries_max: 2_000_000,
+            octets_max: 4 << 30,
+            links_octets_max: 64 << 10,
+            attributes_max: 32,
+            grace_s: 300,
+            expired_max: 100_000,
+            changes_max: 1 << 16,
+        }
+    }
+}
+
+/// Octets of an endpoint name or sector (RFC 9176 §5). Reaction: `Refusal::Invalid`.
+pub const NAME_OCTETS_MAX: usize = 63;
+
+/// Octets of a base URI: far beyond what a CoAP option holds (255), so that only operators meet it. Reaction:
+/// `Refusal::Invalid`.
+pub const BASE_OCTETS_MAX: usize = 1024;
+
+/// Octets of the name and of the value of an endpoint attribute, each. As for [`BASE_OCTETS_MAX`].
+pub const ATTRIBUTE_OCTETS_MAX: usize = 1024;
+
+/// Links of one registrant: indexes count them in 16 bits. Reaction: `Refusal::Full`.
+pub const LINKS_MAX: usize = u16::MAX as usize;
+
+/// Octets of a value that is indexed as a whole. A longer one is found by reading the entries that carry one (see
+/// the module `index`), so that no index is larger than a small multiple of the text it is about.
+pub(crate) const INDEXED_OCTETS_MAX: usize = 128;
+
+/// Slots gathered for one criterion from several postings. When there are more, the lookup walks the entries instead:
+/// so many entries fit that a page fills up soon.
+pub(crate) const GATHERED_MAX: usize = 16_384;

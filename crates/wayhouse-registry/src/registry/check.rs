@@ -1,0 +1,105 @@
+//! What may be entered at all.
+
+use wayhouse_wire::coap::link_format::LinkFormat;
+use wayhouse_wire::coap::uri::has_scheme;
+
+use crate::limits::{ATTRIBUTE_OCTETS_MAX, BASE_OCTETS_MAX, LINKS_MAX, Limits, NAME_OCTETS_MAX};
+use crate::{Refusal, Registrant};
+
+/// Names with a meaning of their own in registrations or lookups (RFC 9176 §5, §6; RD29, RD34, RD35): as further
+/// endpoint attributes they would make questions ambiguous.
+const RESERVED_NAMES: [&str; 9] = ["ep", "d", "lt", "base", "page", "count", "rt", "href", "anchor"];
+
+fn refuse<T>(what: &'static str, why: &'static str) -> Result<T, Refusal> {
+    Err(Refusal::Invalid { what, why })
+}
+
+fn has_control_character(text: &str) -> bool {
+    // Unicode's control characters are exactly 0-31 and 127-159.
+    text.chars().any(char::is_control)
+}
+
+/// The rules for endpoint names and sectors (RFC 9176 §5).
+fn check_name(what: &'static str, name: &str) -> Result<(), Refusal> {
+    if name.len() > NAME_OCTETS_MAX {
+        return refuse(what, "longer than 63 octets");
+    }
+    if has_control_character(name) {
+        return refuse(what, "has a control character");
+    }
+    Ok(())
+}
+
+pub(super) fn check_endpoint_name(name: &str) -> Result<(), Refusal> {
+    if name.is_empty() {
+        return refuse("ep", "empty");
+    }
+    check_name("ep", name)
+}
+
+pub(super) fn check_sector(sector: &str) -> Result<(), Refusal> {
+    check_name("d", sector)
+}
+
+pub(super) fn check_base(base: &str) -> Result<(), Refusal> {
+    if base.len() > BASE_OCTETS_MAX {
+        return refuse("base", "longer than 1024 octets");
+    }
+    if !has_scheme(base) {
+        return refuse("base", "not a full URI");
+    }
+    if has_control_character(base) {
+        return refuse("base", "has a control character");
+    }
+    Ok(())
+}
+
+pub(super) fn check_lifetime(lifetime_s: u32) -> Result<(), Refusal> {
+    if lifetime_s == 0 {
+        return refuse("lt", "below 1");
+    }
+    Ok(())
+}
+
+pub(super) fn check_attribute(name: &str, value: &str) -> Result<(), Refusal> {
+    if name.is_empty() {
+        return refuse("attribute", "has no name");
+    }
+    if name.len() > ATTRIBUTE_OCTETS_MAX || value.len() > ATTRIBUTE_OCTETS_MAX {
+        return refuse("attribute", "longer than 1024 octets");
+    }
+    if has_control_character(name) {
+        return refuse("attribute", "has a control character in its name");
+    }
+    if RESERVED_NAMES.contains(&name) {
+        return refuse("attribute", "has a name with a meaning of its own");
+    }
+    Ok(())
+}
+
+pub(super) fn check_attribute_count(count: usize, limits: &Limits) -> Result<(), Refusal> {
+    if count > limits.attributes_max { Err(Refusal::Full { bound: "attributes_max" }) } else { Ok(()) }
+}
+
+pub(super) fn check_links(links: &str, limits: &Limits) -> Result<(), Refusal> {
+    if links.len() > limits.links_octets_max {
+        return Err(Refusal::Full { bound: "links_octets_max" });
+    }
+    // The shortest link is `<>` and a comma.
+    if links.len() / 3 >= LINKS_MAX && LinkFormat::trusted(links).links().count() > LINKS_MAX {
+        return Err(Refusal::Full { bound: "LINKS_MAX" });
+    }
+    Ok(())
+}
+
+/// All rules at once, for what a store kept.
+pub(super) fn check_registrant(registrant: &Registrant, limits: &Limits) -> Result<(), Refusal> {
+    check_endpoint_name(&registrant.endpoint_name)?;
+    check_sector(&registrant.sector)?;
+    check_base(&registrant.base)?;
+    for (name, value) in &registrant.attributes {
+        check_attribute(name, value)?;
+    }
+    check_attribute_count(registrant.attributes.len(), limits)?;
+    check_links(&registrant.links, limits)
+}
