@@ -1,0 +1,33 @@
+//! Every bound of the node, its reason, and the reaction when it is met. The engine and the registry have their own.
+
+use std::time::Duration;
+
+/// Leases ended per call of `handle_timeout`: some hundred microseconds of work, so that ten thousand expiries in one
+/// second delay no answer. Reaction: a further wake-up is asked for at once.
+pub const EXPIRIES_PER_CALL: usize = 256;
+/// Notifications written per call: each may be a whole lookup. Reaction: a further wake-up is asked for at once.
+pub const NOTIFICATIONS_PER_CALL: usize = 64;
+/// Octets of notifications written per call, for the same reason and with the same reaction.
+pub const NOTIFICATION_OCTETS_PER_CALL: usize = 256 << 10;
+/// Events kept for a listener. Reaction: later ones are dropped and counted in one [`crate::Event::Lagged`].
+pub const EVENTS_MAX: usize = 4_096;
+
+/// Fetches of `/.well-known/core` under way. Reaction: simple registration answers 5.03; a renewal waits.
+pub const FETCHES_MAX: usize = 1_024;
+/// Requests that wait for the same fetch (a registrant that repeats itself). Reaction: 5.03.
+pub const WAITING_PER_FETCH_MAX: usize = 4;
+/// How long a fetch may take: the retransmissions of one CON request and a slow answer. Then the registrant is told 5.04.
+pub const FETCH_PATIENCE: Duration = Duration::from_secs(60);
+/// Simple registrations whose links are fetched again before they expire (RD18). Reaction: those beyond expire unless
+/// their registrant registers again.
+pub const RENEWALS_MAX: usize = 65_536;
+/// Renewals started per call. Reaction: a further wake-up is asked for at once.
+pub const RENEWALS_PER_CALL: usize = 64;
+/// Shortest pause between two fetches from one registrant: a simple registration that lives shorter is not renewed by
+/// us, or somebody could have us poll a device every second.
+pub const RENEWAL_PAUSE_MIN: Duration = Duration::from_secs(30);
+
+/// Registrants in one answer to an operator. Reaction: the answer ends and says so.
+pub const OPERATOR_ENTRIES_MAX: u64 = 1_000;
+/// Octets of text that one search by an operator reads, some ten milliseconds. Reaction: the answer ends and says so.
+pub const SEARCH_OCTETS_MAX: usize = 8 << 20;

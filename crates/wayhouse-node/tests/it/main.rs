@@ -1,0 +1,15 @@
+//! The whole house without I/O, driven with real CoAP messages under virtual time.
+
+mod discovery;
+mod extensions;
+mod freshness;
+mod house;
+mod lookup;
+mod observation;
+mod operator;
+mod ownership;
+mod paging;
+mod registration;
+mod simple;
+mod update;
+mod verbs;
