@@ -1,0 +1,3 @@
+//! Simulated worlds: several parties, virtual time, seeds that replay.
+
+mod directory;
