@@ -150,6 +150,11 @@ impl Node {
         self.frame = frame;
         self.settle(now);
     }
+    /// Says on a connection that it will be closed, and closes it once what is under way is answered (RFC 8323 §5.5).
+    pub fn release_stream(&mut self, now: Instant, stream: StreamId) {
+        self.endpoint.release_stream(now, stream);
+        self.settle(now);
+    }
     /// Does what is due; bounded work per call (a further wake-up is asked for at once when more is due).
     pub fn handle_timeout(&mut self, now: Instant) {
         self.unfinished = None;

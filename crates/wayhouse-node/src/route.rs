@@ -14,6 +14,7 @@ const ROOT_TEXT: &str = concat!("wayhouse ", env!("CARGO_PKG_VERSION"));
 
 /// A resource of this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::enum_variant_names, reason = "resource lookup is the RFC's own term")]
 pub(crate) enum Resource {
     /// `/`
     Root,

@@ -140,10 +140,13 @@ fn read_text<'a>(value: &mut Decoder<'a>) -> Result<&'a str, minicbor::decode::E
 /// One option number, or an array of them.
 fn read_numbers(value: &mut Decoder<'_>, numbers: &mut Vec<u16>) {
     numbers.clear();
-    if value.datatype().is_ok_and(|kind| matches!(kind, Type::Array | Type::ArrayIndef)) {
-        let _ = value.array();
-    }
-    while let Ok(number) = value.u16() {
+    let count = match value.datatype() {
+        Ok(Type::Array | Type::ArrayIndef) => value.array().ok().flatten().unwrap_or(u64::MAX),
+        _ => 1,
+    };
+    // An indefinite array ends at its break, which is no number.
+    for _ in 0..count {
+        let Ok(number) = value.u16() else { return };
         numbers.push(number);
     }
 }

@@ -191,7 +191,7 @@ pub(crate) fn register(
         is_base_explicit: true,
         lifetime_s: entry.lifetime_s.min(config.directory.lifetime_max_s),
         attributes: &attributes,
-        links: links.as_str(),
+        links: &links.normalized(),
         origin: Origin::Operator,
         credentials: &credentials,
         source: None,

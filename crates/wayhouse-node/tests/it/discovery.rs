@@ -50,10 +50,10 @@ fn cl11_no_match_is_an_empty_document() {
 #[test]
 fn cl10_multicast_is_answered_only_where_something_matches() {
     let mut house = House::new();
-    house.send(PHONE, get("/.well-known/core?rt=light").to_group());
+    house.send(PHONE, get("/.well-known/core?rt=light").by_multicast());
     house.advance(Duration::from_secs(60));
     assert!(house.sent.is_empty());
-    let token = house.send(PHONE, get("/.well-known/core?rt=core.rd*").to_group());
+    let token = house.send(PHONE, get("/.well-known/core?rt=core.rd*").by_multicast());
     // CX3: some time within the leisure.
     house.advance(Duration::from_secs(60));
     assert_eq!(house.sent.len(), 1);
@@ -67,9 +67,9 @@ fn cx6_a_group_is_asked_for_nothing_but_discovery() {
     for request in
         [get("/"), get("/rd-lookup/ep"), post("/rd?ep=lamp"), get("/nothing"), get("/.well-known/core?\u{ff}")]
     {
-        house.send(PHONE, request.to_group());
+        house.send(PHONE, request.by_multicast());
     }
-    house.send(PHONE, post("/.well-known/core").to_group());
+    house.send(PHONE, post("/.well-known/core").by_multicast());
     house.advance(Duration::from_secs(60));
     assert_eq!(house.sent, []);
     assert!(house.endpoints("").is_empty());

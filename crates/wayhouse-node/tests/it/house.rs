@@ -68,7 +68,7 @@ impl Ask {
     pub fn observe(self) -> Ask {
         self.option(number::OBSERVE, &[])
     }
-    pub fn to_group(mut self) -> Ask {
+    pub fn by_multicast(mut self) -> Ask {
         self.is_multicast = true;
         self
     }

@@ -127,6 +127,13 @@ fn rd16_only_limited_link_format_is_taken() {
 }
 
 #[test]
+fn cl1_white_space_of_a_document_is_not_passed_on() {
+    let mut house = House::new();
+    house.register(LAMP, "ep=lamp&base=coap://lamp.example", "</a> ; rt=light ,\n </b>");
+    assert_eq!(house.resources(""), ["<coap://lamp.example/a>;rt=light", "<coap://lamp.example/b>"]);
+}
+
+#[test]
 fn documents_beyond_the_bound_are_told_the_bound() {
     let mut house = House::with(|config| config.registry.links_octets_max = 40);
     let answer = house.ask(LAMP, post("/rd?ep=lamp").links(&format!("</{}>", "x".repeat(60))));

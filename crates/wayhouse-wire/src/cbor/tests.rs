@@ -167,7 +167,8 @@ fn what_is_no_map_of_problem_details_is_refused() {
         ("80", What::OutOfRange),
         ("a1270d00", What::UnexpectedCharacter),
     ] {
-        let refused = ProblemDetails::decode(&octets(hexadecimal), &mut Vec::new()).map_err(|error| error.what).map(drop);
+        let refused =
+            ProblemDetails::decode(&octets(hexadecimal), &mut Vec::new()).map_err(|error| error.what).map(drop);
         assert_eq!(refused, Err(what), "{hexadecimal}");
     }
 }
@@ -194,7 +195,17 @@ proptest::proptest! {
         let mut out = Vec::new();
         details.encode(&mut out);
         if details != ProblemDetails::default() {
-            proptest::prop_assert_eq!(ProblemDetails::decode(&out, &mut Vec::new()), Ok(details));
+            let mut read = Vec::new();
+            proptest::prop_assert_eq!(ProblemDetails::decode(&out, &mut read), Ok(details));
         }
     }
+}
+
+#[test]
+fn a_single_option_number_ends_where_the_next_entry_starts() {
+    // {-8: 13, 35: {1: 2}}: the custom key 35 is no option number.
+    let bytes = [0xa2, 0x27, 0x0d, 0x18, 0x23, 0xa1, 0x01, 0x02];
+    let mut numbers = Vec::new();
+    let problem = ProblemDetails::decode(&bytes, &mut numbers).expect("well-formed");
+    assert_eq!(problem.unprocessed_coap_options, [13]);
 }

@@ -78,3 +78,6 @@ pub fn from_name(name: &str) -> Option<u16> {
     let bare = || TABLE.iter().find(|row| row.1.split_once(';').is_some_and(|(kind, _)| is_named(kind)));
     whole.or_else(bare).map(|row| row.0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,9 +13,6 @@ use std::borrow::Cow;
 use super::uri::{has_scheme, origin, resolve_into};
 use crate::{DecodeError, What};
 
-/// White space that is tolerated around separators.
-const SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
-
 /// A link-format document: text that was checked once, read as links as often as needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkFormat<'a> {
@@ -39,8 +36,8 @@ impl<'a> LinkFormat<'a> {
         LinkFormat::checked(bytes, is_limited)
     }
     fn checked(bytes: &'a [u8], accepts: fn(&str) -> bool) -> Result<LinkFormat<'a>, DecodeError> {
-        let text = std::str::from_utf8(bytes)
-            .map_err(|error| DecodeError { what: What::NotUtf8, at: error.valid_up_to() })?;
+        let text =
+            std::str::from_utf8(bytes).map_err(|error| DecodeError { what: What::NotUtf8, at: error.valid_up_to() })?;
         check(text, accepts)?;
         Ok(LinkFormat { text })
     }
@@ -96,12 +93,13 @@ impl<'a> Iterator for Links<'a> {
     type Item = Link<'a>;
     fn next(&mut self) -> Option<Link<'a>> {
         // The text was checked: a link starts with `<`, links are separated by commas.
-        let rest = self.rest.trim_start_matches(|character| SPACE.contains(&character) || character == ',');
-        let inner = rest.strip_prefix('<')?;
-        let (target, behind) = inner.split_once('>')?;
+        let start = skip(self.rest, 0, |octet| is_space(octet) || octet == b',');
+        let inner = self.rest[start..].strip_prefix('<')?;
+        let target_end = skip(inner, 0, |octet| octet != b'>');
+        let behind = inner.get(target_end + 1..)?;
         let end = end_of_link(behind);
         self.rest = &behind[end..];
-        Some(Link { target, parameters: behind[..end].trim_end_matches(SPACE) })
+        Some(Link { target: &inner[..target_end], parameters: trim_end(&behind[..end]) })
     }
 }
 
@@ -155,12 +153,12 @@ pub struct Parameters<'a> {
 impl<'a> Iterator for Parameters<'a> {
     type Item = (&'a str, Value<'a>);
     fn next(&mut self) -> Option<(&'a str, Value<'a>)> {
-        let rest = self.rest.trim_start_matches(|character| SPACE.contains(&character) || character == ';');
+        let rest = &self.rest[skip(self.rest, 0, |octet| is_space(octet) || octet == b';')..];
         if rest.is_empty() {
             return None;
         }
-        let name_end = rest.find(['=', ';']).unwrap_or(rest.len());
-        let name = rest[..name_end].trim_end_matches(SPACE);
+        let name_end = skip(rest, 0, |octet| !matches!(octet, b'=' | b';'));
+        let name = trim_end(&rest[..name_end]);
         let behind = &rest[name_end..];
         let Some(value) = behind.strip_prefix('=') else {
             self.rest = behind;
@@ -169,10 +167,10 @@ impl<'a> Iterator for Parameters<'a> {
         let end = if value.starts_with('"') {
             quoted_end(value).unwrap_or(value.len())
         } else {
-            value.find(';').unwrap_or(value.len())
+            skip(value, 0, |octet| octet != b';')
         };
         self.rest = &value[end..];
-        Some((name, Value { raw: Some(value[..end].trim_end_matches(SPACE)) }))
+        Some((name, Value { raw: Some(trim_end(&value[..end])) }))
     }
 }
 
@@ -230,18 +228,32 @@ fn is_limited(reference: &str) -> bool {
     has_scheme(reference) || (reference.starts_with('/') && !reference.starts_with("//"))
 }
 
+/// The first place at or behind `at` whose octet is not one to skip.
+#[inline]
+fn skip(text: &str, at: usize, is_skipped: impl Fn(u8) -> bool) -> usize {
+    text.as_bytes()[at..].iter().position(|octet| !is_skipped(*octet)).map_or(text.len(), |further| at + further)
+}
+
+/// White space that is tolerated around separators.
+const fn is_space(octet: u8) -> bool {
+    matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+fn trim_end(text: &str) -> &str {
+    &text[..text.bytes().rposition(|octet| !is_space(octet)).map_or(0, |last| last + 1)]
+}
+
 /// Where a quoted string ends, behind its closing quote. CL1: separators inside it separate nothing.
 fn quoted_end(text: &str) -> Option<usize> {
-    let mut is_escaped = false;
-    for (at, octet) in text.bytes().enumerate().skip(1) {
-        match octet {
-            _ if is_escaped => is_escaped = false,
-            b'\\' => is_escaped = true,
+    let bytes = text.as_bytes();
+    let mut at = 1;
+    loop {
+        match bytes.get(at)? {
             b'"' => return Some(at + 1),
-            _ => {}
+            b'\\' => at += 2,
+            _ => at += 1,
         }
     }
-    None
 }
 
 /// Where the parameters of a link end: at the comma that separates it from the next.
@@ -282,12 +294,7 @@ fn check(text: &str, accepts: fn(&str) -> bool) -> Result<(), DecodeError> {
         what: if at >= bytes.len() { What::Truncated } else { What::UnexpectedCharacter },
         at,
     };
-    let skip_space = |mut at: usize| {
-        while bytes.get(at).is_some_and(|octet| SPACE.contains(&char::from(*octet))) {
-            at += 1;
-        }
-        at
-    };
+    let skip_space = |at: usize| skip(text, at, is_space);
     let mut at = skip_space(0);
     if at == bytes.len() {
         return Ok(()); // no links at all
@@ -297,10 +304,7 @@ fn check(text: &str, accepts: fn(&str) -> bool) -> Result<(), DecodeError> {
             return Err(wrong(at));
         }
         let start = at + 1;
-        at = start;
-        while bytes.get(at).is_some_and(|octet| is_reference_octet(*octet)) {
-            at += 1;
-        }
+        at = skip(text, start, is_reference_octet);
         if bytes.get(at) != Some(&b'>') {
             return Err(wrong(at));
         }
@@ -313,9 +317,7 @@ fn check(text: &str, accepts: fn(&str) -> bool) -> Result<(), DecodeError> {
         while bytes.get(at) == Some(&b';') {
             at = skip_space(at + 1);
             let name_start = at;
-            while bytes.get(at).is_some_and(|octet| is_name_octet(*octet)) {
-                at += 1;
-            }
+            at = skip(text, name_start, is_name_octet);
             let name = &text[name_start..at];
             let seen = match name {
                 "" => return Err(wrong(at)),
@@ -337,9 +339,7 @@ fn check(text: &str, accepts: fn(&str) -> bool) -> Result<(), DecodeError> {
                 if bytes.get(at) == Some(&b'"') {
                     at += quoted_end(&text[at..]).ok_or(wrong(bytes.len()))?;
                 } else {
-                    while bytes.get(at).is_some_and(|octet| is_token_octet(*octet)) {
-                        at += 1;
-                    }
+                    at = skip(text, value_start, is_token_octet);
                     if at == value_start {
                         return Err(wrong(at));
                     }

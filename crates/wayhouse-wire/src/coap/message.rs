@@ -180,3 +180,6 @@ pub(crate) fn push_extended(out: &mut Vec<u8>, value: usize) -> u8 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

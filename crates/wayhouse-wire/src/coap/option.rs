@@ -213,7 +213,7 @@ impl<'a> OptionRef<'a> {
 /// The options of a decoded message, already checked: iterating cannot fail and allocates nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options<'a> {
-    pub(crate) bytes: &'a [u8],
+    bytes: &'a [u8],
 }
 
 impl<'a> Options<'a> {
@@ -239,8 +239,8 @@ impl<'a> Options<'a> {
 /// Iterator over [`Options`].
 #[derive(Debug, Clone)]
 pub struct OptionsIter<'a> {
-    pub(crate) rest: &'a [u8],
-    pub(crate) number: u16,
+    rest: &'a [u8],
+    number: u16,
 }
 
 impl<'a> Iterator for OptionsIter<'a> {

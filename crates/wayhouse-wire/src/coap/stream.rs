@@ -125,3 +125,6 @@ fn lengths(bytes: &[u8]) -> Result<Option<Head>, DecodeError> {
         .ok_or(DecodeError { what: What::TooLarge, at: 1 })?;
     Ok(Some(Head { code_at, token_at, options_at, end }))
 }
+
+#[cfg(test)]
+mod tests;

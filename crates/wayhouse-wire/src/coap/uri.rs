@@ -171,7 +171,8 @@ impl Authority {
 
 /// A name as Uri-Host carries it: percent-decoded, ASCII letters in lower case (RFC 7252 §6.4).
 fn registered_name(text: &str) -> Result<String, UriError> {
-    let is_allowed = |octet: u8| is_unreserved(octet) || SUB_DELIMITERS.contains(&octet) || octet == b'%' || octet >= 0x80;
+    let is_allowed =
+        |octet: u8| is_unreserved(octet) || SUB_DELIMITERS.contains(&octet) || octet == b'%' || octet >= 0x80;
     if text.is_empty() || !text.bytes().all(is_allowed) {
         return Err(UriError::BadHost);
     }
@@ -221,7 +222,8 @@ pub fn compose<'a>(
     options: impl Iterator<Item = super::OptionRef<'a>> + Clone,
 ) -> String {
     let of = |wanted: u16| options.clone().filter(move |option| option.number == wanted);
-    let written_port = of(number::URI_PORT).next().and_then(|option| option.uint()).and_then(|port| port.try_into().ok());
+    let written_port =
+        of(number::URI_PORT).next().and_then(|option| option.uint()).and_then(|port| port.try_into().ok());
     let port = written_port.unwrap_or(destination.port());
     let mut uri = String::new();
     match of(number::URI_HOST).next() {
@@ -250,19 +252,25 @@ pub fn compose<'a>(
     }
     for (index, argument) in of(number::URI_QUERY).enumerate() {
         uri.push(if index == 0 { '?' } else { '&' });
-        percent_encode(&mut uri, argument.value, b"!$'()*+,;=:@/?");
+        // A slash need not be encoded here (RFC 7252 §6.5), but App. B does; both mean the same.
+        percent_encode(&mut uri, argument.value, b"!$'()*+,;=:@?");
     }
     uri
 }
 
 /// Whether text starts with a scheme (`coap:`, `urn:`…), so that it is a full URI.
 pub fn has_scheme(text: &str) -> bool {
+    scheme_end(text).is_some()
+}
+
+/// Where the scheme ends, behind its colon.
+fn scheme_end(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
-    bytes.first().is_some_and(u8::is_ascii_alphabetic)
-        && bytes
-            .iter()
-            .position(|octet| !(octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'-' | b'.')))
-            .is_some_and(|end| bytes[end] == b':')
+    if !bytes.first()?.is_ascii_alphabetic() {
+        return None;
+    }
+    let end = bytes.iter().position(|octet| !(octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'-' | b'.')))?;
+    (bytes[end] == b':').then_some(end + 1)
 }
 
 /// The components of a URI reference (RFC 3986 App. B): each with the delimiter that marks it, empty where not there.
@@ -279,16 +287,27 @@ struct Reference<'a> {
 }
 
 impl<'a> Reference<'a> {
+    /// Splits in one pass from left to right: resolving links is what lookups spend their time with.
     fn split(text: &'a str) -> Reference<'a> {
-        let (text, fragment) = text.split_at(text.find('#').unwrap_or(text.len()));
-        let (text, query) = text.split_at(text.find('?').unwrap_or(text.len()));
-        let (scheme, text) = if has_scheme(text) { text.split_at(text.find(':').map_or(0, |at| at + 1)) } else { ("", text) };
-        let authority_end = match text.strip_prefix("//") {
-            Some(rest) => 2 + rest.find('/').unwrap_or(rest.len()),
-            None => 0,
+        let bytes = text.as_bytes();
+        let until = |from: usize, is_end: fn(u8) -> bool| {
+            bytes[from..].iter().position(|octet| is_end(*octet)).map_or(bytes.len(), |at| from + at)
         };
-        let (authority, path) = text.split_at(authority_end);
-        Reference { scheme, authority, path, query, fragment }
+        let scheme_end = scheme_end(text).unwrap_or(0);
+        let authority_end = if bytes[scheme_end..].starts_with(b"//") {
+            until(scheme_end + 2, |octet| matches!(octet, b'/' | b'?' | b'#'))
+        } else {
+            scheme_end
+        };
+        let path_end = until(authority_end, |octet| matches!(octet, b'?' | b'#'));
+        let query_end = until(path_end, |octet| octet == b'#');
+        Reference {
+            scheme: &text[..scheme_end],
+            authority: &text[scheme_end..authority_end],
+            path: &text[authority_end..path_end],
+            query: &text[path_end..query_end],
+            fragment: &text[query_end..],
+        }
     }
 }
 
@@ -336,7 +355,7 @@ pub fn resolve_into(out: &mut Vec<u8>, base: &str, reference: &str) {
 /// Appends the path that `folder` (empty, or ending in a slash) and `path` are together, without its `.` and `..`
 /// segments (RFC 3986 §5.2.4).
 fn push_without_dot_segments(out: &mut Vec<u8>, folder: &str, path: &str) {
-    let has_dots = |text: &str| text.starts_with('.') || text.contains("/.");
+    let has_dots = |text: &str| text.starts_with('.') || text.as_bytes().windows(2).any(|pair| pair == b"/.");
     if !has_dots(folder) && !has_dots(path) {
         out.extend_from_slice(folder.as_bytes());
         out.extend_from_slice(path.as_bytes());

@@ -1,5 +1,7 @@
 //! Registration and what can be done with a registration resource (RFC 9176 §5, §5.3).
 
+use std::borrow::Cow;
+
 use wayhouse_proto::coap::{Request, Response};
 use wayhouse_registry::{EntryId, Origin, Refusal, Registered, Registration, Update};
 use wayhouse_wire::coap::link_format::LinkFormat;
@@ -43,7 +45,7 @@ impl Directory {
             is_base_explicit: base.is_explicit,
             lifetime_s: parameters.lifetime_or_default(settings),
             attributes: &parameters.attributes,
-            links,
+            links: &links,
             origin: Origin::Directory,
             credentials: &credentials,
             source: Some(request.meta.remote),
@@ -185,13 +187,14 @@ impl Directory {
     }
 }
 
-/// Checks a submitted document (RD16); an empty one is fine (RD15).
-pub(super) fn read_links(payload: &[u8], octets_max: usize) -> Result<&str, Fault> {
+/// Checks a submitted document (RD16); an empty one is fine (RD15). White space between its parts, which we tolerate, is
+/// not passed on (CL1).
+pub(super) fn read_links(payload: &[u8], octets_max: usize) -> Result<Cow<'_, str>, Fault> {
     if payload.len() > octets_max {
         return Err(Fault::new(Code::REQUEST_ENTITY_TOO_LARGE, ""));
     }
     match LinkFormat::parse_limited(payload) {
-        Ok(document) => Ok(document.as_str()),
+        Ok(document) => Ok(document.normalized()),
         Err(_) => Err(Fault::new(Code::BAD_REQUEST, "the payload is not in Limited Link Format")),
     }
 }

@@ -5,6 +5,7 @@
 //!                            └──failure──▶ 5.04 or 4.00                        └──failure──▶ tried again, or expires
 //! ```
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -199,7 +200,7 @@ impl Directory {
             is_base_explicit: false,
             lifetime_s: wish.lifetime_s,
             attributes: &attributes,
-            links,
+            links: &links,
             origin: Origin::SimpleRegistration,
             credentials: &wish.credentials,
             source: Some(wish.source),
@@ -217,7 +218,7 @@ impl Directory {
             return self.simple.forget(id);
         };
         let renewed = fetched_links(outcome, context.config.registry.links_octets_max).and_then(|links| {
-            let update = Update { links: Some(links), ..Update::default() };
+            let update = Update { links: Some(&links), ..Update::default() };
             Ok(context.registry.update(context.now, id, &update, &owner)?)
         });
         let Some(way) = self.simple.renewals.get(&id).map(|renewal| renewal.way) else { return };
@@ -350,7 +351,7 @@ fn fetch(to: Target, may_use_cache: bool) -> Ask {
 }
 
 /// The links in what a fetch brought.
-fn fetched_links(outcome: &Result<Reply, Failure>, octets_max: usize) -> Result<&str, Fault> {
+fn fetched_links(outcome: &Result<Reply, Failure>, octets_max: usize) -> Result<Cow<'_, str>, Fault> {
     let reply = match outcome {
         Ok(reply) => reply,
         Err(Failure::TooLarge) => return Err(Fault::new(Code::BAD_REQUEST, "your links are too large")),
