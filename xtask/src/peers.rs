@@ -1,0 +1,66 @@
+//! The real peers and test tools: what they are, whether they are here, how to get them.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::{command, tree};
+
+/// Debian packages: libcoap's programs, a browser with its driver, namespaces, the tools aiocoap's extras build with.
+const PACKAGES: [&str; 8] =
+    ["libcoap3-bin", "chromium", "chromium-driver", "iproute2", "autoconf", "automake", "libtool", "python3-venv"];
+/// The version that the cases were written against.
+const AIOCOAP: &str = "aiocoap[all]==0.4.17";
+
+/// The Python of the environment that holds aiocoap.
+pub fn python() -> PathBuf {
+    tree::root().join(".venv/bin/python")
+}
+
+/// Whether aiocoap can be imported.
+pub fn has_aiocoap() -> bool {
+    command::output(&python().to_string_lossy(), &["-c", "import aiocoap"]).is_some()
+}
+
+/// Installs what is missing, as far as this user may; says in one line what is not there.
+pub fn install() -> Result<()> {
+    let missing: Vec<&str> =
+        [("coap-client-notls", "libcoap3-bin"), ("chromedriver", "chromium-driver"), ("ip", "iproute2")]
+            .into_iter()
+            .filter(|(program, _)| !command::exists(program))
+            .map(|(_, package)| package)
+            .collect();
+    if !missing.is_empty() {
+        let is_root = command::output("id", &["-u"]).is_some_and(|id| id.trim() == "0");
+        if is_root && command::exists("apt-get") {
+            let environment = [("DEBIAN_FRONTEND", "noninteractive")];
+            let _ = command::run_with("apt-get", &["update", "-q"], &environment);
+            let mut arguments = vec!["install", "-y", "-q", "--no-install-recommends"];
+            arguments.extend(PACKAGES);
+            let _ = command::run_with("apt-get", &arguments, &environment);
+        } else {
+            eprintln!("missing Debian packages (their cases will be not run): {}", missing.join(" "));
+        }
+    }
+    if !has_aiocoap() {
+        let folder = tree::root().join(".venv");
+        let folder = folder.to_string_lossy();
+        let made = command::run("python3", &["-m", "venv", &folder])
+            .and_then(|()| command::run(&python().to_string_lossy(), &["-m", "pip", "install", "-q", AIOCOAP]))
+            .or_else(|_| command::run(&python().to_string_lossy(), &["-m", "pip", "install", "-q", "aiocoap==0.4.17"]));
+        if made.is_err() {
+            eprintln!("missing: aiocoap in .venv (its cases will be not run)");
+        }
+    }
+    for (program, crate_name) in [("cargo-fuzz", "cargo-fuzz"), ("cargo-deny", "cargo-deny")] {
+        let in_cargo_home =
+            std::env::var_os("HOME").is_some_and(|home| PathBuf::from(home).join(".cargo/bin").join(program).is_file());
+        if !command::exists(program)
+            && !in_cargo_home
+            && command::run("cargo", &["install", "--locked", crate_name]).is_err()
+        {
+            eprintln!("missing: {program} (its step will be not run)");
+        }
+    }
+    Ok(())
+}
