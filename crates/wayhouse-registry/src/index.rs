@@ -7,12 +7,12 @@
 //! |---|---|
 //! | no criterion; `rt=core.rd-ep`, bare `ep=*`, `base=*`, `rt=*`, `href=/*` (all entries match) | the page, anywhere |
 //! | one criterion `name=value`, value up to 128 octets: endpoint attributes (`ep d base et` and any other); `rt` and `if` of links | the page, anywhere |
-//! | bare `name=*`, any name, of links too | the page, anywhere |
+//! | bare `name=*`, any name but `if`, of links too | the page, anywhere |
 //! | several such criteria | the shortest of their postings up to the page; deep pages of links also read documents |
 //! | `name=prefix*` finding up to 16,384 entries | those entries, for deep pages of links also their documents |
 //! | `href=` or `anchor=` with a full URI or a prefix of one, the authority standing in up to 16,384 bases, targets or anchors | those entries and their documents |
 //! | `href=` or `provenance=` with the location of an entry | that entry |
-//! | prefixes and authorities that find more than 16,384 entries | walks and reads all entries in order until the page is full |
+//! | prefixes (bare `if=*` too) and authorities that find more than 16,384 entries | walks and reads all entries in order until the page is full |
 //! | values over 128 octets | the entries that have such a value for that name |
 //! | other link attributes (`title`, `ct`, …) by value | the entries that have the attribute at all |
 //! | `href=` or `provenance=` with the beginning of an id | walks all entries |
@@ -23,6 +23,7 @@
 //! There is one index per link scope (RD5): what a question may see is decided by choosing indexes, not by filtering.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Bound;
 
 use crate::entry::Registrant;
@@ -34,6 +35,7 @@ mod terms;
 
 use key::Key;
 pub(crate) use plan::{Candidates, CandidatesCursor, Plan, Question};
+pub(crate) use terms::count_terms;
 use terms::{Facet, Field, Term, terms_of};
 
 /// The postings of one name.
@@ -58,6 +60,18 @@ impl NameIndex {
             Facet::Unindexed => return change(&mut self.unindexed),
             Facet::Value(value) => value.as_bytes(),
         };
+        if let Some(key) = Key::short(value) {
+            match self.values.entry(key) {
+                Entry::Vacant(entry) => change(entry.insert(Posting::default())),
+                Entry::Occupied(mut entry) => {
+                    change(entry.get_mut());
+                    if entry.get().is_empty() {
+                        entry.remove();
+                    }
+                }
+            }
+            return;
+        }
         match self.values.get_mut(value) {
             Some(posting) => {
                 change(posting);
@@ -65,7 +79,15 @@ impl NameIndex {
                     self.values.remove(value);
                 }
             }
-            None => change(self.values.entry(Key::new(value)).or_default()),
+            None => change(self.values.entry(Key::long(value)).or_default()),
+        }
+    }
+
+    /// The posting of a value.
+    fn value(&self, value: &[u8]) -> Option<&Posting> {
+        match Key::short(value) {
+            Some(key) => self.values.get(&key),
+            None => self.values.get(value),
         }
     }
 
@@ -82,9 +104,10 @@ impl NameIndex {
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     all: Posting,
-    attributes: BTreeMap<Box<str>, NameIndex>,
-    targets: NameIndex,
-    anchors: NameIndex,
+    /// Of the fields that have a number, by it.
+    numbered: [NameIndex; Field::NUMBERED],
+    /// Of the others by name, none of them empty.
+    named: BTreeMap<Box<str>, NameIndex>,
 }
 
 impl Index {
@@ -149,19 +172,26 @@ impl Index {
     }
 
     fn change(&mut self, term: &Term<'_>, change: impl FnOnce(&mut Posting)) {
-        let name = match term.field {
-            Field::Target => return self.targets.change(&term.facet, change),
-            Field::Anchor => return self.anchors.change(&term.facet, change),
-            Field::Attribute(name) => name,
+        let name = match term.field.number() {
+            Ok(number) => return self.numbered[number].change(&term.facet, change),
+            Err(name) => name,
         };
-        match self.attributes.get_mut(name) {
+        match self.named.get_mut(name) {
             Some(index) => {
                 index.change(&term.facet, change);
                 if index.is_empty() {
-                    self.attributes.remove(name);
+                    self.named.remove(name);
                 }
             }
-            None => self.attributes.entry(name.into()).or_default().change(&term.facet, change),
+            None => self.named.entry(name.into()).or_default().change(&term.facet, change),
+        }
+    }
+
+    /// What there is of a field.
+    fn field(&self, field: Field<'_>) -> Option<&NameIndex> {
+        match field.number() {
+            Ok(number) => Some(&self.numbered[number]),
+            Err(name) => self.named.get(name),
         }
     }
 }

@@ -48,6 +48,13 @@ pub const ATTRIBUTE_OCTETS_MAX: usize = 1024;
 /// Links of one registrant: indexes count them in 16 bits. Reaction: `Refusal::Full`.
 pub const LINKS_MAX: usize = u16::MAX as usize;
 
+/// Distinct terms (attribute names and single values, of a registrant and its links) that text of so many octets may
+/// have. A term weighs up to 150 octets in the indexes, so crowds of tiny ones would make them a large multiple of the
+/// text; documents of real devices stay far below. Reaction: `Refusal::Full`.
+pub const fn terms_max(octets: usize) -> usize {
+    32 + octets / 8
+}
+
 /// Octets of a value that is indexed as a whole. A longer one is found by reading the entries that carry one (see
 /// the module `index`), so that no index is larger than a small multiple of the text it is about.
 pub(crate) const INDEXED_OCTETS_MAX: usize = 128;

@@ -134,6 +134,7 @@ impl Chunks {
             Some(&first) => {
                 chunk.first = first;
                 self.merge(index);
+                self.merge(index.saturating_sub(1));
             }
         }
     }

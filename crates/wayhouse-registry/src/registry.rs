@@ -171,7 +171,7 @@ impl Registry {
         if registrant == *held {
             return Ok(self.renew(now, slot, lifetime_s, source));
         }
-        check::check_attribute_count(registrant.attributes.len(), &self.limits)?;
+        check::check_content(&registrant, &self.limits)?;
         self.make_room(0, registrant.octets().saturating_sub(held.octets()), Some(slot))?;
         registrant.source = source;
         Ok(self.replace(now, slot, lifetime_s, registrant))
@@ -206,16 +206,16 @@ impl Registry {
         let now = self.epoch.moment(now);
         for _ in 0..budget {
             if let Some(slot) = self.leases.first_due(now) {
-                let Slot { turn, .. } = self.slots[slot];
-                let end = self.slots[slot].end();
-                if end <= now {
+                let entry = &mut self.slots[slot];
+                let (turn, end) = (entry.turn, entry.end());
+                if turn == end {
                     self.expire_slot(slot);
                     self.bound_expired();
                 } else {
-                    // Renewed since it took its place.
+                    // Renewed since it took its place. Even if the lease is over again, others may have ended before.
+                    entry.turn = end;
                     self.leases.remove(turn, slot);
                     self.leases.insert(end, slot);
-                    self.slots[slot].turn = end;
                 }
             } else if let Some(slot) = self.graces.first_due(now) {
                 self.forget(slot, ChangeKind::Collected);

@@ -4,5 +4,6 @@
 #![forbid(unsafe_code)]
 
 pub mod network;
+pub mod ref_registry;
 pub mod seeds;
 pub mod world;

@@ -111,7 +111,8 @@ pub struct Answer {
 /// The content of a response.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reply {
-    /// Response code; `None` for the answer to a ping.
+    /// Response code; `None` for the answer to a ping, and where No-Response 26 asked for no response at all (NR3): then the
+    /// request was acknowledged, or, as NON, sent.
     pub code: Option<Code>,
     /// Options, those of block-wise transfer removed.
     pub options: OptionList,

@@ -15,6 +15,7 @@ use wayhouse_wire::coap::{Code, OptionList, OptionRef};
 
 use super::matching;
 use super::recency::Recency;
+use super::request::has_valid_length;
 use crate::io::StreamId;
 use crate::keyed_hash::KeyedState;
 
@@ -182,9 +183,9 @@ impl Cache {
         }
         entry.options = refreshed;
         self.octets += entry.cost();
-        let age_max_s = max_age_s(options);
-        entry.fresh_until = (age_max_s > 0).then(|| now + Duration::from_secs(age_max_s));
-        let stored = entry.to_stored(age_max_s);
+        let age_max = max_age(options);
+        entry.fresh_until = now.checked_add(age_max).filter(|_| !age_max.is_zero());
+        let stored = entry.to_stored(age_max.as_secs());
         self.recency.touch(slot);
         self.make_room();
         Some(stored)
@@ -200,8 +201,8 @@ impl Cache {
         if let Some(slot) = self.slot(asked) {
             self.remove(slot);
         }
-        let age_max_s = max_age_s(options);
-        if age_max_s == 0 {
+        let age_max = max_age(options);
+        if age_max.is_zero() {
             return;
         }
         let mut kept = OptionList::new();
@@ -223,7 +224,7 @@ impl Cache {
             code,
             options: kept,
             payload: payload.to_vec(),
-            fresh_until: Some(now + Duration::from_secs(age_max_s)),
+            fresh_until: now.checked_add(age_max),
         };
         if entry.cost() > self.octets_max {
             return;
@@ -358,10 +359,10 @@ impl Entry {
     }
 }
 
-fn max_age_s(options: &OptionList) -> u64 {
-    // At most 2^32 − 1 (four octets); what is longer is no Max-Age.
-    let given = options.first(number::MAX_AGE).filter(|option| option.value.len() <= 4);
-    given.and_then(|option| option.uint()).unwrap_or(MAX_AGE_DEFAULT_S)
+/// How long a response is fresh. A value of more than four octets is none (CO2).
+pub(super) fn max_age(options: &OptionList) -> Duration {
+    let given = options.first(number::MAX_AGE).filter(|option| has_valid_length(*option));
+    Duration::from_secs(given.and_then(|option| option.uint()).unwrap_or(MAX_AGE_DEFAULT_S))
 }
 
 #[cfg(test)]

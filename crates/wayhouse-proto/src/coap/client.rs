@@ -19,7 +19,7 @@ use wayhouse_wire::coap::{BlockValue, Code, Kind, OptionList};
 use super::ask::{Answer, Ask, Failure, Refused, Reply, RequestId, Target};
 use super::blockwise::{Gatherer, Sender};
 use super::cache::{Asked, Cache, Found, Origin};
-use super::compose::{Envelope, Extras, compose, compose_empty};
+use super::compose::{Envelope, Extras, compose, compose_empty, frame_overhead};
 use super::congestion::{NON_SPACING, Waiting};
 use super::endpoint::Endpoint;
 use super::exchange::Owner;
@@ -33,8 +33,11 @@ use crate::io::{Destination, SocketId, StreamId};
 use crate::keyed_hash::KeyedState;
 use crate::rng::Rng;
 
-/// Octets of a message around the payload that a request over a connection is reckoned with.
-const FRAME_OVERHEAD: usize = 256;
+/// Octets that the options which the engine adds to a request take at most: ETag, Observe, Block2, Block1, Size1, Echo,
+/// Request-Tag.
+const EXTRAS_OCTETS: usize = 9 + 2 + 5 + 5 + 6 + 43 + 5;
+/// No-Response: neither 2.xx nor 4.xx nor 5.xx (RFC 7967 §2.1).
+const NO_RESPONSE_AT_ALL: u64 = 26;
 /// Echo values of peers that are kept for the next request to them (EC1).
 const ECHOES_MAX: usize = 1024;
 
@@ -45,6 +48,8 @@ pub(crate) struct Client {
     pub(super) by_token: HashMap<(Origin, Token), u64, KeyedState>,
     /// Requests to groups: the token alone tells (CX4).
     pub(super) by_group_token: HashMap<Token, u64, KeyedState>,
+    /// NON requests under way: a reset names them by message ID (CM20).
+    pub(super) by_non: HashMap<(Route, u16), u64, KeyedState>,
     /// Observations by what they observe (OB2).
     observations: HashMap<u64, u64, KeyedState>,
     pub(super) answers: VecDeque<Answer>,
@@ -136,12 +141,6 @@ pub(crate) struct Step {
     octets: usize,
 }
 
-impl Step {
-    pub(super) fn is_sent(&self) -> bool {
-        self.is_sent
-    }
-}
-
 impl Client {
     pub(crate) fn new(limits: &Limits, rng: &mut Rng) -> Client {
         let tokens = RandomTokens::new(rng);
@@ -151,6 +150,7 @@ impl Client {
             operations: BTreeMap::new(),
             by_token: HashMap::with_hasher(key),
             by_group_token: HashMap::with_hasher(key),
+            by_non: HashMap::with_hasher(key),
             observations: HashMap::with_hasher(key),
             answers: VecDeque::new(),
             tokens,
@@ -221,11 +221,21 @@ impl Operation {
         }
     }
     /// Goes back to the first message of the request.
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         if let Some(sender) = &mut self.sender {
             sender.rewind();
         }
         self.request_tag = None; // RT2: a new operation
+        (self.echo, self.is_echo_tried) = (None, false);
+    }
+    /// Whether No-Response excludes all responses (NR3).
+    pub(super) fn wants_no_response(&self) -> bool {
+        let option = self.ask.options.first(number::NO_RESPONSE).and_then(|option| option.uint());
+        option.is_some_and(|classes| classes & NO_RESPONSE_AT_ALL == NO_RESPONSE_AT_ALL)
+    }
+    /// Whether the message under way is the last of the request.
+    pub(super) fn is_last_message(&self) -> bool {
+        self.sender.as_ref().is_none_or(|sender| sender.piece().block.is_none_or(|block| !block.more))
     }
     /// Whether the peer has accepted the observation.
     pub(super) fn is_observing(&self) -> bool {
@@ -261,7 +271,12 @@ impl Endpoint {
                         is_from_cache: true,
                     };
                     let from = self.remote_of(way);
-                    self.client.answers.push_back(Answer { id: RequestId(id), from, outcome: Ok(reply), is_open: false });
+                    self.client.answers.push_back(Answer {
+                        id: RequestId(id),
+                        from,
+                        outcome: Ok(reply),
+                        is_open: false,
+                    });
                     return Ok(RequestId(id));
                 }
                 Found::Stale { etag: known } => etag = Some(known), // CC4
@@ -319,6 +334,7 @@ impl Endpoint {
             return;
         }
         operation.purpose = Purpose::Deregistration;
+        operation.ask.patience = None;
         operation.gatherer = None;
         if let Some(key) = operation.observation_key.take() {
             self.client.observations.remove(&key);
@@ -405,7 +421,14 @@ impl Endpoint {
     }
 
     /// Starts an operation that completes the answer of one member of a group (BW11): `gatherer` has the first block.
-    pub(super) fn start_completion(&mut self, now: Instant, group: u64, route: Route, gatherer: Gatherer, next: BlockValue) {
+    pub(super) fn start_completion(
+        &mut self,
+        now: Instant,
+        group: u64,
+        route: Route,
+        gatherer: Gatherer,
+        next: BlockValue,
+    ) {
         let Some(operation) = self.client.operations.get(&group) else { return };
         if self.client.operations.len() >= self.settings.limits.requests_max {
             self.counters.dropped_at_limit += 1;
@@ -502,6 +525,9 @@ impl Endpoint {
                 if let Some(slot) = step.exchange {
                     self.end_exchange(now, slot);
                 }
+                if step.is_sent {
+                    self.client.by_non.remove(&(route.without_source(), step.message_id));
+                }
                 if let Some(timer) = step.unanswered {
                     self.timers.cancel(timer);
                     self.give(now, route.remote);
@@ -534,7 +560,8 @@ impl Endpoint {
                 let szx = operation.ask.block_szx.unwrap_or(self.settings.block_szx).min(6);
                 operation.sender = Some(Sender::new(operation.body.take().unwrap_or_default(), szx, 0));
             }
-            if operation.request_tag.is_none() && operation.sender.as_ref().is_some_and(|sender| sender.piece().block.is_some())
+            if operation.request_tag.is_none()
+                && operation.sender.as_ref().is_some_and(|sender| sender.piece().block.is_some())
             {
                 let tag = self.client.next_request_tag();
                 self.client.operations.get_mut(&id).expect("looked up above").request_tag = Some(tag);
@@ -548,6 +575,7 @@ impl Endpoint {
             (Some(self.send_confirmable(now, route, message_id, octets, Owner::Operation(id), 0)), None)
         } else {
             self.outbox.send_copy(&octets, route.destination(), 0);
+            self.client.by_non.insert((route.without_source(), message_id), id);
             (None, Some(self.timers.set(now + NON_SPACING, Due::Unanswered(id))))
         };
         let operation = self.client.operations.get_mut(&id).expect("looked up above");
@@ -584,27 +612,33 @@ impl Endpoint {
         }
         if operation.sender.is_none() {
             let octets = operation.body.as_ref().map_or(0, Vec::len);
-            let is_whole = octets + FRAME_OVERHEAD <= peer.message_octets_max;
+            let overhead = frame_overhead(&token, operation.ask.options.iter()) + EXTRAS_OCTETS;
+            let is_whole = octets == 0 || octets + overhead <= peer.message_octets_max;
             if !is_whole && !self.streams.has_settings(stream) {
                 // TC1: requests may go right away, but only the CSM tells how a long one may.
                 self.streams.await_settings(stream, id);
                 return;
             }
             let body = operation.body.take().unwrap_or_default();
-            let bert_octets = peer.bert_octets(FRAME_OVERHEAD);
-            operation.sender = Some(match (is_whole, operation.ask.block_szx) {
-                (_, Some(szx)) if szx < 7 => Sender::new(body, szx, 0),
-                (true, _) => Sender::new(body, 7, octets.next_multiple_of(1024).max(1024)),
-                (false, _) if bert_octets > 0 => Sender::new(body, 7, bert_octets),
-                (false, _) if peer.does_block_wise => Sender::new(body, 6, 0),
-                (false, _) => {
+            let bert_octets = peer.bert_octets(overhead);
+            // TC4: no message is longer than the peer takes.
+            let szx_max = (0..=6).rev().find(|szx| (16 << szx) + overhead <= peer.message_octets_max);
+            operation.sender = Some(match (is_whole, operation.ask.block_szx, szx_max) {
+                (true, Some(szx), _) if szx < 7 => Sender::new(body, szx, 0),
+                (false, Some(szx), Some(szx_max)) if szx < 7 => Sender::new(body, szx.min(szx_max), 0),
+                (true, ..) => Sender::new(body, 7, octets.next_multiple_of(1024).max(1024)),
+                (false, ..) if bert_octets > 0 => Sender::new(body, 7, bert_octets),
+                (false, _, Some(szx_max)) if peer.does_block_wise => Sender::new(body, szx_max, 0),
+                (false, ..) => {
                     self.fail(now, id, Failure::Unprocessable("the request is longer than the peer takes"));
                     return;
                 }
             });
         }
         let operation = &self.client.operations[&id];
-        if operation.request_tag.is_none() && operation.sender.as_ref().is_some_and(|sender| sender.piece().block.is_some()) {
+        if operation.request_tag.is_none()
+            && operation.sender.as_ref().is_some_and(|sender| sender.piece().block.is_some())
+        {
             let tag = self.client.next_request_tag();
             self.client.operations.get_mut(&id).expect("looked up above").request_tag = Some(tag);
         }
@@ -646,6 +680,11 @@ impl Endpoint {
             return;
         }
         let (sent_at, octets) = (step.sent_at.unwrap_or(now), step.octets);
+        if operation.wants_no_response() && operation.is_last_message() {
+            self.give(now, route.remote);
+            self.finish_without_response(now, id); // NR3, NR6
+            return;
+        }
         if !is_group {
             self.congestion.unheard(route.remote, sent_at, octets, self.settings.params.probing_rate);
         }
@@ -719,7 +758,8 @@ impl Endpoint {
         if let Some(timer) = observation.timer.take() {
             self.timers.cancel(timer);
         }
-        observation.timer = Some(self.timers.set(now + max_age + spread, Due::Registration(id)));
+        // What lies beyond all clocks needs no timer.
+        observation.timer = now.checked_add(max_age + spread).map(|at| self.timers.set(at, Due::Registration(id)));
     }
 }
 
@@ -769,7 +809,10 @@ fn write(out: &mut Vec<u8>, envelope: Envelope, operation: &Operation) {
     if let Some(echo) = &operation.echo {
         options.push(number::ECHO, echo);
     }
-    debug_assert!(!is_follow_up || options.first(number::OBSERVE).is_none(), "further blocks are asked for without Observe");
+    debug_assert!(
+        !is_follow_up || options.first(number::OBSERVE).is_none(),
+        "further blocks are asked for without Observe"
+    );
     compose(out, envelope, operation.ask.code, &step.token, &Extras::new(), options.iter(), payload);
 }
 

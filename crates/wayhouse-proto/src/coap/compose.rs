@@ -54,7 +54,9 @@ impl Extras {
         &self.entries[..self.count]
     }
     fn iter(&self) -> impl Iterator<Item = OptionRef<'_>> {
-        self.as_slice().iter().map(|(number, length, value)| OptionRef { number: *number, value: &value[..usize::from(*length)] })
+        self.as_slice()
+            .iter()
+            .map(|(number, length, value)| OptionRef { number: *number, value: &value[..usize::from(*length)] })
     }
 }
 
@@ -97,6 +99,16 @@ pub(crate) fn compose<'o>(
         }
         Envelope::Frame => Frame::encode(out, code, token, merged, payload),
     }
+}
+
+/// Octets of a frame without payload, at most: the longest length field, payload marker included.
+pub(crate) fn frame_overhead<'o>(token: &[u8], options: impl Iterator<Item = OptionRef<'o>>) -> usize {
+    let extension = |value: usize| usize::from(value >= 13) + usize::from(value >= 269);
+    // How an option's number is written depends on the one before; no delta is longer than the number itself.
+    let option = |option: OptionRef<'_>| {
+        1 + extension(usize::from(option.number)) + extension(option.value.len()) + option.value.len()
+    };
+    1 + 4 + 1 + extension(token.len()) + token.len() + options.map(option).sum::<usize>() + 1
 }
 
 /// Appends an Empty message (CM12).

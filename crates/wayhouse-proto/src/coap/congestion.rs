@@ -87,12 +87,6 @@ impl Congestion {
             state.paced.push_back(observer);
         }
     }
-    /// Says that a peer was heard: it is not silent.
-    pub(crate) fn heard(&mut self, remote: SocketAddr) {
-        if let Some(state) = self.peers.get_mut(&remote) {
-            state.silent_until = None;
-        }
-    }
     /// Says that nothing came back for `octets` that were sent last at `sent_at`.
     pub(crate) fn unheard(&mut self, remote: SocketAddr, sent_at: Instant, octets: usize, probing_rate: u32) {
         let until = sent_at + Duration::from_secs_f64(octets as f64 / f64::from(probing_rate.max(1)));
@@ -120,9 +114,18 @@ impl Endpoint {
         self.pump(now, remote);
     }
 
+    /// Notes that a peer answered: it is not silent, and what waited because it was may go.
+    pub(super) fn heard(&mut self, now: Instant, remote: SocketAddr) {
+        if let Some(state) = self.congestion.peers.get_mut(&remote)
+            && state.silent_until.take().is_some()
+        {
+            self.pump(now, remote);
+        }
+    }
+
     /// Lets go what waits for a peer and may go.
     pub(super) fn pump(&mut self, now: Instant, remote: SocketAddr) {
-        let nstart = self.settings.params.nstart;
+        let nstart = self.settings.params.nstart.max(1);
         let mut again_at: Option<Instant> = None;
         while let Some(state) = self.congestion.peers.get_mut(&remote) {
             if state.outstanding >= nstart || state.waiting.is_empty() {

@@ -35,6 +35,7 @@ struct Entry {
     peer: Peer,
     message_id: u16,
     is_safe: bool,
+    hash: u64,
     at: Instant,
     durable_after: u64,
     answer: Kept,
@@ -63,10 +64,7 @@ pub(crate) enum Seen<'a> {
     /// It was processed, and acknowledged without a response.
     Acknowledgement,
     /// It was processed, and this was the answer.
-    Answer {
-        octets: &'a [u8],
-        durable_after: u64,
-    },
+    Answer { octets: &'a [u8], durable_after: u64 },
 }
 
 impl Dedup {
@@ -180,12 +178,17 @@ impl Dedup {
         }
         let sequence = self.first + self.ring.len() as u64;
         self.safe_count += usize::from(is_safe);
-        self.ring.push_back(Entry { peer, message_id, is_safe, at: now, durable_after: 0, answer: Kept::Silence });
-        let (hasher, ring, first) = (&self.hasher, &self.ring, self.first);
-        self.index.insert_unique(hash, sequence, |sequence| {
-            let entry = &ring[(sequence - first) as usize];
-            hash_of(hasher, entry.peer, entry.message_id)
+        self.ring.push_back(Entry {
+            peer,
+            message_id,
+            is_safe,
+            hash,
+            at: now,
+            durable_after: 0,
+            answer: Kept::Silence,
         });
+        let (ring, first) = (&self.ring, self.first);
+        self.index.insert_unique(hash, sequence, |sequence| ring[(sequence - first) as usize].hash);
         sequence
     }
 
@@ -195,8 +198,7 @@ impl Dedup {
         self.first += 1;
         self.octets -= entry.answer.boxed_octets();
         self.safe_count -= usize::from(entry.is_safe);
-        let hash = hash_of(&self.hasher, entry.peer, entry.message_id);
-        if let Ok(found) = self.index.find_entry(hash, |candidate| *candidate == sequence) {
+        if let Ok(found) = self.index.find_entry(entry.hash, |candidate| *candidate == sequence) {
             found.remove();
         }
     }
@@ -229,3 +231,5 @@ fn hash_of(hasher: &KeyedState, peer: Peer, message_id: u16) -> u64 {
     state.finish()
 }
 
+#[cfg(test)]
+mod tests;

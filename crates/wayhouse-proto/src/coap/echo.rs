@@ -107,4 +107,3 @@ fn is_exempt(policy: Amplification, address: IpAddr) -> bool {
         },
     }
 }
-

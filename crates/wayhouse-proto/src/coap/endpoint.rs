@@ -4,13 +4,16 @@
 //! [`Endpoint::respond`] in the same call, or later after [`Endpoint::defer`]. Then it drains: `poll_due_notification`
 //! until `None`, `poll_gone_observer`, `poll_answer`, `poll_transmit`, and at last `poll_timeout`.
 //!
-//! This file holds the state and sorts what arrives. Requests of others are taken and answered in [`super::server`], their
-//! observations in [`super::observe`]; our own requests run in [`super::client`]; both send confirmable messages through
-//! [`super::exchange`], as fast as [`super::congestion`] lets them.
+//! This file holds the state and sorts what arrives. Requests of others are taken and answered in `server.rs`, their
+//! observations in `observe.rs`; our own requests run in `client.rs`; both send confirmable messages through
+//! `exchange.rs`, as fast as `congestion.rs` lets them.
 //!
 //! # Deviations
 //! Requests with safe methods are not remembered for deduplication (RFC 7252 §4.5 allows it): answering them again
 //! costs less than remembering, and the cost per request does not grow with the number of clients.
+//!
+//! NON messages are sent once (CM18 allows repetition); errors of the network (CM16) have no verb and change nothing; responses
+//! are not rate-limited beyond EC5 (CM26). Request bodies are atomic: a block alone is never acted upon (BW8).
 
 use std::borrow::Cow;
 use std::time::Instant;
@@ -32,7 +35,7 @@ use super::outbox::Outbox;
 use super::pending::Pendings;
 pub use super::request::{ObserverId, PendingId, Received, Request, Response};
 use super::route::Route;
-use super::server::Leisurely;
+use super::server::LateAnswers;
 pub use super::settings::{Amplification, Counters, Settings};
 use super::streams::Streams;
 use super::timers::{Due, TimerId, Timers};
@@ -56,7 +59,7 @@ pub struct Endpoint {
     pub(super) bodies: Bodies,
     pub(super) bodies_timer: Option<TimerId>,
     pub(super) pendings: Pendings,
-    pub(super) leisurely: Leisurely,
+    pub(super) late_answers: LateAnswers,
     pub(super) observers: Observers,
     pub(super) etag_key: KeyedState,
     /// What turns the message ID of a NON request into that of its NON response.
@@ -85,7 +88,7 @@ impl Endpoint {
             bodies: Bodies::new(limits.bodies_octets_max, lifetime, key()),
             bodies_timer: None,
             pendings: Pendings::default(),
-            leisurely: Leisurely::default(),
+            late_answers: LateAnswers::default(),
             observers: Observers::new(limits, key()),
             etag_key: key(),
             exchanges: Exchanges::new(key()),
@@ -115,7 +118,7 @@ impl Endpoint {
         };
         let is_answerable = matches!(message.kind, Kind::Confirmable | Kind::NonConfirmable);
         if is_answerable && message.code.is_request() {
-            let request = Request {
+            let mut request = Request {
                 peer: Route::back(meta).peer(),
                 meta: *meta,
                 kind: Some(message.kind),
@@ -127,10 +130,7 @@ impl Endpoint {
                 observe: None,
                 facts: Facts { octets: bytes.len(), ..Facts::default() },
             };
-            return match self.take_request(now, request) {
-                Some(request) => Received::Request(request),
-                None => Received::Nothing,
-            };
+            return if self.take_request(now, &mut request) { Received::Request(request) } else { Received::Nothing };
         }
         match (message.kind, message.code) {
             (Kind::Confirmable, Code::EMPTY) => self.reset(meta, message.message_id), // CM11: a ping
@@ -170,6 +170,7 @@ impl Endpoint {
                     self.congestion.forget_timer(remote);
                     self.pump(now, remote);
                 }
+                Due::Release(stream) => self.handle_release_end(now, stream),
                 Due::Bodies => {
                     self.bodies_timer = None;
                     self.assemblies.expire(now);

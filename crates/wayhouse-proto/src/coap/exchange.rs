@@ -101,7 +101,14 @@ impl Endpoint {
     }
 
     /// Puts another message in the place of one under way: a new message ID, the counter and timeout stay (OB13).
-    pub(super) fn supersede(&mut self, now: Instant, slot: usize, message_id: u16, octets: Vec<u8>, durable_after: u64) {
+    pub(super) fn supersede(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        message_id: u16,
+        octets: Vec<u8>,
+        durable_after: u64,
+    ) {
         let Some(exchange) = self.exchanges.slots.get_mut(slot) else { return };
         exchange.superseded.push(exchange.message_id);
         exchange.message_id = message_id;
@@ -179,7 +186,7 @@ impl Endpoint {
     /// Takes an Empty ACK (CM12).
     pub(super) fn handle_acknowledgement(&mut self, now: Instant, meta: &Meta, message_id: u16) {
         let Some(slot) = self.exchanges.find(Route::back(meta).peer(), message_id) else { return };
-        self.congestion.heard(meta.remote);
+        self.heard(now, meta.remote);
         let exchange = &self.exchanges.slots[slot];
         if exchange.message_id != message_id {
             // OB13: late, for a notification that was superseded. The newest is not there yet, but somebody wants it.
@@ -213,7 +220,7 @@ impl Endpoint {
             }
             return;
         };
-        self.congestion.heard(meta.remote);
+        self.heard(now, meta.remote);
         let owner = self.exchanges.slots[slot].owner;
         self.end_exchange(now, slot);
         match owner {

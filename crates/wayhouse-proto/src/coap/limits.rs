@@ -5,7 +5,7 @@
 pub struct Limits {
     /// Octets of a body gathered from Block1, and of one gathered by our client. Reaction: 4.13 with Size1 (BW7); failure.
     pub body_octets_max: usize,
-    /// Octets of all bodies being gathered or served in blocks. Reaction: the oldest is dropped.
+    /// Octets of all bodies being gathered in blocks, and as many again of those being served. Reaction: the oldest is dropped.
     pub bodies_octets_max: usize,
     /// Answers remembered for duplicates of non-idempotent requests (CM21). Reaction: the oldest is forgotten.
     pub remembered_answers_max: usize,
@@ -15,12 +15,16 @@ pub struct Limits {
     pub observers_max: usize,
     /// Observers of one peer. Reaction as above.
     pub observers_per_peer_max: usize,
+    /// Octets of the options of a registration, which are kept as long as it lasts. Reaction as above.
+    pub observer_options_octets_max: usize,
     /// Own requests under way or queued. Reaction: `Refused::TooMany`.
     pub requests_max: usize,
     /// Requests waiting for NSTART towards one peer. Reaction: `Refused::TooMany`.
     pub queued_per_peer_max: usize,
     /// Separate responses under way. Reaction: 5.03.
     pub pending_max: usize,
+    /// Octets of all deferred requests, bodies included. Reaction: 5.03.
+    pub pending_octets_max: usize,
     /// Answers to multicast requests that wait for their leisure to pass. Reaction: silence, which is always allowed (CX3).
     pub leisurely_answers_max: usize,
     /// Pairs of endpoints towards which message IDs are kept apart (CM19). Reaction: `Refused::MessageIdsExhausted`; what
@@ -47,9 +51,11 @@ impl Default for Limits {
             remembered_octets_max: 16 << 20,
             observers_max: 16_384,
             observers_per_peer_max: 64,
+            observer_options_octets_max: 2_048,
             requests_max: 16_384,
             queued_per_peer_max: 1_024,
             pending_max: 4_096,
+            pending_octets_max: 16 << 20,
             leisurely_answers_max: 1_024,
             message_id_peers_max: 131_072,
             client_sockets_max: 64,

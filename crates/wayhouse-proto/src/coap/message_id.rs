@@ -124,6 +124,21 @@ impl MessageIds {
         Ok(id)
     }
 
+    /// Takes note of an ID towards a peer that nothing is remembered of, used without being asked for here: what is allocated
+    /// from now on comes after it. Nothing happens when the peer is known or nothing may be forgotten for it.
+    pub fn note(&mut self, now: Instant, socket: SocketId, remote: SocketAddr, id: u16, rng: &mut Rng) {
+        let second = self.second(now);
+        let hash = self.hasher.hash_one((socket, remote));
+        if self.find(hash, socket, remote).is_some() {
+            return;
+        }
+        if let Ok(slot) = self.admit(second, hash, socket, remote, rng) {
+            let peer = &mut self.peers[slot];
+            peer.next = id.wrapping_add(1);
+            peer.count(second);
+        }
+    }
+
     /// How many IDs are free from one of our sockets towards a peer.
     pub fn free_count(&mut self, now: Instant, socket: SocketId, remote: SocketAddr) -> u32 {
         let second = self.second(now);
@@ -140,6 +155,11 @@ impl MessageIds {
                 _ => 0,
             },
         }
+    }
+
+    /// Whether message IDs towards a peer are remembered.
+    pub fn is_known(&self, socket: SocketId, remote: SocketAddr) -> bool {
+        !self.peers.is_empty() && self.find(self.hasher.hash_one((socket, remote)), socket, remote).is_some()
     }
 
     /// Pairs of endpoints remembered.

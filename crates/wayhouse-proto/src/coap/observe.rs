@@ -100,16 +100,25 @@ impl Observers {
     pub(crate) fn count(&self) -> usize {
         self.table.len()
     }
-    /// Whether a registration can be accepted: it replaces one, or the bounds leave room.
-    pub(crate) fn has_room(&self, peer: Peer, token: &[u8]) -> bool {
-        let Some(token) = Token::new(token) else { return false };
+    /// Whether a peer has observers here.
+    pub(crate) fn has_any_of(&self, peer: Peer) -> bool {
+        !self.by_peer.is_empty() && self.by_peer.contains_key(&peer)
+    }
+    /// Whether a registration can be accepted: it is not too long, and it replaces one or the bounds leave room.
+    pub(crate) fn has_room(&self, request: &Request<'_>) -> bool {
+        let peer = request.peer;
+        let Some(token) = Token::new(request.token) else { return false };
+        if request.options.as_bytes().len() > self.limits.observer_options_octets_max {
+            return false;
+        }
         self.index.contains_key(&(peer, token))
             || (self.table.len() < self.limits.observers_max
                 && self.by_peer.get(&peer).is_none_or(|ids| ids.len() < self.limits.observers_per_peer_max))
     }
-    /// The sequence number of the response to a registration; none over connections (TC5).
+    /// The sequence number of the response to a registration.
     pub(crate) fn first_number(&mut self, now: Instant, peer: Peer, token: &[u8]) -> u64 {
-        let previous = Token::new(token).and_then(|token| self.index.get(&(peer, token))).map(|id| self.table[id].number);
+        let previous =
+            Token::new(token).and_then(|token| self.index.get(&(peer, token))).map(|id| self.table[id].number);
         self.next_number(now, previous)
     }
     /// OB9: milliseconds, or one more than the number before. So numbers grow across registrations, reach 2^23 steps
@@ -168,6 +177,11 @@ impl Endpoint {
                 non_message_id: None,
             },
         );
+        if let (Peer::Datagram { socket, remote }, Some(Kind::NonConfirmable)) = (request.peer, request.kind) {
+            // CM19: notifications come after the ID that the answer to the registration got.
+            let id = self.derived_message_id(request);
+            self.message_ids.note(now, socket, remote, id, &mut self.rng);
+        }
         self.observers.index.insert(key, id);
         self.observers.by_peer.entry(request.peer).or_default().push(id);
         Some(ObserverId(id))

@@ -14,6 +14,8 @@ use crate::io::{Meta, Peer};
 #[derive(Debug, Default)]
 pub(crate) struct Pendings {
     table: BTreeMap<PendingId, Pending>,
+    /// Octets of them all.
+    octets: usize,
     made: u64,
 }
 
@@ -34,20 +36,33 @@ impl Pendings {
     pub(crate) fn count(&self) -> usize {
         self.table.len()
     }
+    /// Octets of the requests.
+    pub(crate) fn octets(&self) -> usize {
+        self.octets
+    }
     pub(crate) fn insert(&mut self, request: &Request<'_>) -> PendingId {
         self.made += 1;
         let id = PendingId(self.made);
-        self.table.insert(id, Pending::new(request));
+        let pending = Pending::new(request);
+        self.octets += pending.octets.capacity();
+        self.table.insert(id, pending);
         id
     }
     pub(crate) fn has_any_of(&self, peer: Peer) -> bool {
         self.table.values().any(|pending| pending.peer == peer)
     }
     pub(crate) fn remove_all_of(&mut self, peer: Peer) {
-        self.table.retain(|_, pending| pending.peer != peer);
+        let octets = &mut self.octets;
+        self.table.retain(|_, pending| {
+            let stays = pending.peer != peer;
+            *octets -= if stays { 0 } else { pending.octets.capacity() };
+            stays
+        });
     }
     pub(crate) fn remove(&mut self, id: PendingId) -> Option<Pending> {
-        self.table.remove(&id)
+        let pending = self.table.remove(&id)?;
+        self.octets -= pending.octets.capacity();
+        Some(pending)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Responses to our own requests: matched, checked, and turned into the next step or an answer.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use wayhouse_wire::coap::option::{definition, is_critical, number};
 use wayhouse_wire::coap::stream::Frame;
@@ -9,7 +9,7 @@ use wayhouse_wire::coap::{BlockValue, Code, Kind, Message, OptionList, Options};
 
 use super::ask::{Failure, Reply};
 use super::blockwise::{Gatherer, Gathering, Step as Sending};
-use super::cache::Origin;
+use super::cache::{Origin, max_age};
 use super::client::{Content, Purpose, Way};
 use super::dedup::Seen;
 use super::endpoint::Endpoint;
@@ -19,9 +19,6 @@ use super::request::has_valid_length;
 use super::route::Route;
 use super::token::Token;
 use crate::io::{Meta, StreamId};
-
-/// Max-Age where none is given (RFC 7252 §5.10.5).
-const MAX_AGE_DEFAULT_S: u64 = 60;
 
 /// A response, whatever it came on.
 #[derive(Clone, Copy)]
@@ -60,17 +57,12 @@ impl Endpoint {
                 return;
             }
         }
-        self.congestion.heard(meta.remote);
+        self.heard(now, meta.remote);
         if message.kind == Kind::Confirmable {
+            let is_wanted = self.is_wanted(id, message);
             let peer = Route::back(meta).peer();
             match self.dedup.look(now, peer, message.message_id) {
                 Seen::New(sequence) => {
-                    // CO1: what cannot be processed is rejected. OB6: so is a notification that nobody wants any more.
-                    let is_wanted = check(message.options).is_ok() && operation.purpose != Purpose::Deregistration
-                        || operation.step.as_ref().is_some_and(|step| {
-                            operation.purpose == Purpose::Deregistration && &*step.token == message.token
-                                && message.options.first(number::OBSERVE).is_none()
-                        });
                     let route = Route::back(meta);
                     if is_wanted {
                         self.dedup.acknowledge(sequence);
@@ -89,6 +81,15 @@ impl Endpoint {
             }
         }
         self.take_response(now, id, incoming);
+    }
+
+    /// Whether a CON response is acknowledged. CO1: what cannot be processed is rejected. OB6: so is a notification that
+    /// nobody wants any more.
+    fn is_wanted(&self, id: u64, message: &Message<'_>) -> bool {
+        let operation = &self.client.operations[&id];
+        let is_stale_notification =
+            operation.purpose == Purpose::Deregistration && message.options.first(number::OBSERVE).is_some();
+        check(message.options).is_ok() && !is_stale_notification
     }
 
     /// The operation that a response belongs to: by its source, the socket it came to, and its token (CR8); for groups by
@@ -150,11 +151,12 @@ impl Endpoint {
     /// Takes the answer to a ping over a connection.
     pub(super) fn handle_pong(&mut self, now: Instant, stream: StreamId, token: Token) {
         if let Some(id) = self.client.by_token.get(&(Origin::Stream(stream), token)).copied() {
-            self.finish_ping(now, id);
+            self.finish_without_response(now, id);
         }
     }
 
-    fn finish_ping(&mut self, now: Instant, id: u64) {
+    /// Ends a ping that was answered, or a request that wants no response.
+    pub(super) fn finish_without_response(&mut self, now: Instant, id: u64) {
         self.report(id, None, Ok(Reply::default()), false);
         self.remove_operation(now, id);
     }
@@ -166,7 +168,9 @@ impl Endpoint {
             step.exchange = None;
         }
         if operation.purpose == Purpose::Ping {
-            self.finish_ping(now, id);
+            self.finish_without_response(now, id);
+        } else if operation.wants_no_response() && operation.is_last_message() {
+            self.finish_without_response(now, id); // NR3
         }
     }
 
@@ -177,7 +181,7 @@ impl Endpoint {
             step.exchange = None;
         }
         if operation.purpose == Purpose::Ping {
-            self.finish_ping(now, id);
+            self.finish_without_response(now, id);
         } else {
             self.fail(now, id, Failure::Reset);
         }
@@ -185,15 +189,8 @@ impl Endpoint {
 
     /// A reset to a NON request: matched by message ID, like all resets (CM20).
     pub(super) fn handle_reset_of_non_request(&mut self, now: Instant, meta: &Meta, message_id: u16) -> bool {
-        let found = self.client.operations.iter().find(|(_, operation)| {
-            matches!(operation.way, Way::Datagram(route) if route.remote == meta.remote && route.socket == meta.socket)
-                && operation.step.as_ref().is_some_and(|step| {
-                    step.is_sent() && step.exchange.is_none() && step.message_id == message_id
-                })
-                && !operation.ask.is_confirmable
-        });
-        let Some((id, _)) = found else { return false };
-        let id = *id;
+        let route = Route::back(meta).without_source();
+        let Some(id) = self.client.by_non.get(&(route, message_id)).copied() else { return false };
         self.fail(now, id, Failure::Reset);
         true
     }
@@ -224,12 +221,16 @@ impl Endpoint {
         let content = operation.step.as_ref().filter(|step| &*step.token == incoming.token).map(|step| step.content);
         if operation.purpose == Purpose::Deregistration {
             // OB6: the answer to the deregistration, or a notification that crossed it.
-            if content.is_some() && incoming.options.first(number::OBSERVE).is_none() {
-                self.remove_operation(now, id);
+            if let Some(content) = content.filter(|_| incoming.options.first(number::OBSERVE).is_none()) {
+                self.take_step_response(now, id, content, incoming);
             }
             return;
         }
-        match content {
+        // While the body of a new registration is under way, notifications of the old one have its token.
+        let is_notification = operation.is_observing()
+            && !operation.is_last_message()
+            && incoming.options.first(number::OBSERVE).is_some();
+        match content.filter(|_| !is_notification) {
             Some(content) => self.take_step_response(now, id, content, incoming),
             None => self.take_notification(now, id, incoming),
         }
@@ -252,42 +253,59 @@ impl Endpoint {
             self.client.keep_echo(origin, echo.value);
         }
         let operation = self.client.operations.get_mut(&id).expect("the caller's");
+        operation.is_echo_tried = false;
         if content == Content::Main {
-            let block1 = incoming.options.first(number::BLOCK1).and_then(|option| BlockValue::decode(option.value));
-            let size1 = incoming.options.first(number::SIZE1).and_then(|option| option.uint());
-            let sender = operation.sender.as_mut().expect("made before the first message");
-            match sender.handle(incoming.code, block1, size1) {
-                Sending::Next => {
-                    if incoming.code == Code::CONTINUE {
-                        self.note_in_cache(now, id, incoming.code, &OptionList::new(), &[]); // CC8
-                    }
-                    self.restore_patience(now, id);
-                    self.begin_step(now, id, Content::Main);
-                    return;
-                }
-                Sending::Restart => {
-                    let tag = self.client.next_request_tag();
-                    let operation = self.client.operations.get_mut(&id).expect("the caller's");
-                    operation.request_tag = Some(tag);
-                    self.restore_patience(now, id);
-                    self.begin_step(now, id, Content::Main);
-                    return;
-                }
-                Sending::Failed(reason) => {
-                    self.fail(now, id, Failure::Unprocessable(reason));
-                    return;
-                }
-                Sending::Final => {}
+            if !self.advance_body(now, id, &incoming) {
+                return;
+            }
+            if self.client.operations[&id].purpose == Purpose::Deregistration {
+                self.remove_operation(now, id); // OB6
+                return;
             }
             if !self.note_observation(now, id, &incoming) {
+                // OB3: older than a notification that overtook it. The observation goes on, and is registered again in time.
                 self.end_step(now, id);
-                return; // older than a notification that overtook it
+                self.suspend_patience(id);
+                self.schedule_registration(now, id, max_age(&OptionList::new()));
+                return;
             }
             let operation = self.client.operations.get_mut(&id).expect("the caller's");
             operation.gatherer = Some(Gatherer::new(self.settings.limits.body_octets_max));
         }
         self.end_step(now, id);
         self.gather_response(now, id, incoming);
+    }
+
+    /// Goes on with the body of a request after a response. `true` when that is the one to the whole request.
+    fn advance_body(&mut self, now: Instant, id: u64, incoming: &Incoming<'_>) -> bool {
+        let block1 = incoming.options.first(number::BLOCK1).and_then(|option| BlockValue::decode(option.value));
+        let size1 = incoming.options.first(number::SIZE1).filter(|option| has_valid_length(*option));
+        let size1 = size1.and_then(|option| option.uint());
+        let operation = self.client.operations.get_mut(&id).expect("the caller's");
+        let sender = operation.sender.as_mut().expect("made before the first message");
+        match sender.handle(incoming.code, block1, size1) {
+            Sending::Next => {
+                if incoming.code == Code::CONTINUE {
+                    self.note_in_cache(now, id, incoming.code, &OptionList::new(), &[]); // CC8
+                }
+                self.restore_patience(now, id);
+                self.begin_step(now, id, Content::Main);
+                false
+            }
+            Sending::Restart => {
+                let tag = self.client.next_request_tag();
+                let operation = self.client.operations.get_mut(&id).expect("the caller's");
+                operation.request_tag = Some(tag);
+                self.restore_patience(now, id);
+                self.begin_step(now, id, Content::Main);
+                false
+            }
+            Sending::Failed(reason) => {
+                self.fail(now, id, Failure::Unprocessable(reason));
+                false
+            }
+            Sending::Final => true,
+        }
     }
 
     /// Looks at the Observe option of a response to a registration. `false` when a newer notification came before it.
@@ -350,28 +368,33 @@ impl Endpoint {
         options: OptionList,
         payload: Vec<u8>,
     ) {
-        let max_age_s = options.first(number::MAX_AGE).and_then(|option| option.uint()).unwrap_or(MAX_AGE_DEFAULT_S);
+        let max_age = max_age(&options);
         let mut reply = Reply { code: Some(code), options, payload, is_from_cache: false };
-        let operation = &self.client.operations[&id];
-        if code == Code::VALID {
-            if operation.etag.is_some()
-                && let Some(stored) = self.client.cache.refresh(now, operation.asked(), &reply.options)
-            {
-                reply = Reply {
-                    code: Some(stored.code),
-                    options: stored.options,
-                    payload: stored.payload,
-                    is_from_cache: true,
-                };
-            }
-        } else {
+        let operation = self.client.operations.get_mut(&id).expect("the caller's");
+        if code != Code::VALID {
             self.client.cache.handle_response(now, operation.asked(), code, &reply.options, &reply.payload);
+        } else if operation.etag.is_some() {
+            let Some(stored) = self.client.cache.refresh(now, operation.asked(), &reply.options) else {
+                // CC4: what is said to be valid is not here (any more): once more, for the representation itself.
+                operation.etag = None;
+                operation.restart();
+                self.restore_patience(now, id);
+                self.begin_step(now, id, Content::Main);
+                return;
+            };
+            reply = Reply {
+                code: Some(stored.code),
+                options: stored.options,
+                payload: stored.payload,
+                is_from_cache: true,
+            };
         }
+        let operation = &self.client.operations[&id];
         let is_observing = operation.is_observing() && code.is_success();
         self.report(id, from, Ok(reply), is_observing);
         if is_observing {
             self.suspend_patience(id);
-            self.schedule_registration(now, id, Duration::from_secs(max_age_s));
+            self.schedule_registration(now, id, max_age);
         } else {
             self.remove_operation(now, id);
         }
@@ -422,7 +445,8 @@ const fn is_response_option(number: u16) -> bool {
     )
 }
 
-/// Whether a response can be processed: no critical option that is unknown in responses, or stands too often (CO1, CO4, CO5).
+/// Whether a response can be processed: no critical option that is unknown in responses, of a length that it cannot have, or
+/// stands too often (CO1, CO2, CO4, CO5).
 fn check(options: Options<'_>) -> Result<(), &'static str> {
     let mut previous = None;
     let mut has_location = false;
@@ -430,6 +454,7 @@ fn check(options: Options<'_>) -> Result<(), &'static str> {
         let is_repeated = previous == Some(option.number);
         previous = Some(option.number);
         let is_known = is_response_option(option.number)
+            && has_valid_length(option)
             && definition(option.number).is_some_and(|definition| definition.is_repeatable || !is_repeated);
         if !is_known && is_critical(option.number) {
             return Err("a critical option is unknown");

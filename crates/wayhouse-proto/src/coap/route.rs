@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::io::{Destination, Meta, Peer, SocketId};
 
 /// A datagram conversation: our socket, the other side, and the addresses that answers use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Route {
     pub(crate) socket: SocketId,
     pub(crate) remote: SocketAddr,
@@ -18,6 +18,10 @@ impl Route {
     pub(crate) fn back(meta: &Meta) -> Route {
         let local = if meta.is_multicast { None } else { meta.local };
         Route { socket: meta.socket, remote: meta.remote, local, interface: meta.interface }
+    }
+    /// The pair of endpoints alone.
+    pub(crate) fn without_source(&self) -> Route {
+        Route { local: None, interface: 0, ..*self }
     }
     pub(crate) fn peer(&self) -> Peer {
         Peer::Datagram { socket: self.socket, remote: self.remote }

@@ -12,10 +12,10 @@ use std::time::Instant;
 
 use wayhouse_wire::cbor::ProblemDetails;
 use wayhouse_wire::coap::option::number;
-use wayhouse_wire::coap::{BlockValue, Code, Kind, content_format};
+use wayhouse_wire::coap::{BlockValue, Code, Kind, OptionList, content_format};
 
 use super::blockwise::{Gathered, Representation, Served, cut};
-use super::compose::{Envelope, Extras, belongs_to_valid, compose};
+use super::compose::{Envelope, Extras, belongs_to_valid, compose, frame_overhead};
 use super::congestion::Waiting;
 use super::dedup::Seen;
 use super::echo::Reachability;
@@ -25,17 +25,22 @@ use super::facts::{Facts, Fault};
 use super::observe::observe_value;
 use super::request::{ObserverId, PendingId, Request, Response};
 use super::route::{Route, back_to};
+use super::streams::Streams;
 use super::timers::Due;
 use super::token::Token;
 use crate::io::{Destination, Peer};
 
-/// Octets of a message around the payload that a response over a connection is reckoned with.
-const FRAME_OVERHEAD: usize = 256;
+/// Octets that the options which the engine adds to a response take at most: ETag, Observe, Block2, Block1, Size2.
+const EXTRAS_OCTETS: usize = 9 + 4 + 5 + 5 + 6;
+/// Octets that a response may grow by when it is cut into blocks: ETag, Block2.
+const BLOCK_OVERHEAD: usize = 16;
+/// Octets of an Empty ACK.
+const ACK_OCTETS: usize = 4;
 
 /// Answers that wait: to multicast requests for their leisure to pass (CX3), separate ones for their turn.
 #[derive(Debug, Default)]
-pub(crate) struct Leisurely {
-    answers: BTreeMap<u64, (Destination, Vec<u8>, u64)>,
+pub(crate) struct LateAnswers {
+    leisurely: BTreeMap<u64, (Destination, Vec<u8>, u64)>,
     separate: BTreeMap<u64, (Route, Vec<u8>, u64)>,
     made: u64,
 }
@@ -67,42 +72,81 @@ pub(super) enum Misfit {
     TooLarge,
 }
 
+/// What fits into one response to a peer.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    szx_max: u8,
+    /// Octets of payload, where the peer bounds them; else the block size does.
+    payload_octets: Option<usize>,
+    bert_octets: usize,
+    does_block_wise: bool,
+}
+
+impl Room {
+    /// Reckons with the token of a request and the options of its response.
+    fn of(streams: &Streams, szx_max: u8, request: &Request<'_>, options: &OptionList) -> Room {
+        let Peer::Stream(stream) = request.peer else {
+            return Room { szx_max: szx_max.min(6), payload_octets: None, bert_octets: 0, does_block_wise: true };
+        };
+        // CM22 bounds datagrams only; TC4: over a connection the peer's settings tell.
+        let Some(peer) = streams.peer_settings(stream) else {
+            return Room { szx_max: 0, payload_octets: Some(0), bert_octets: 0, does_block_wise: false };
+        };
+        let overhead = frame_overhead(request.token, options.iter()) + EXTRAS_OCTETS;
+        let payload_octets = Some(peer.message_octets_max.saturating_sub(overhead));
+        let bert_octets = peer.bert_octets(overhead);
+        let szx_max = if bert_octets > 0 { 7 } else { 6 };
+        Room { szx_max, payload_octets, bert_octets, does_block_wise: peer.does_block_wise }
+    }
+    fn takes_whole(&self, octets: usize) -> bool {
+        octets <= self.payload_octets.unwrap_or(16 << self.szx_max)
+    }
+    /// The block of a size that fits, at the same place of the body (BW3), and what BERT allows; `None` when none fits.
+    fn fit(&self, block: BlockValue) -> Option<(BlockValue, usize)> {
+        let fits = |szx: &u8| self.payload_octets.is_none_or(|octets| *szx == 7 || 16 << szx <= octets);
+        let szx = (0..=block.szx.min(self.szx_max)).rev().find(fits)?;
+        let unit = BlockValue { num: 0, more: false, szx }.size();
+        Some((BlockValue { num: (block.offset() / unit) as u32, more: false, szx }, self.bert_octets))
+    }
+}
+
 impl Endpoint {
-    /// Takes a request: answers what the engine can answer, hands on what is left.
-    pub(super) fn take_request<'a>(&mut self, now: Instant, mut request: Request<'a>) -> Option<Request<'a>> {
+    /// Takes a request: answers what the engine can answer. `true` when the parent must see it.
+    pub(super) fn take_request(&mut self, now: Instant, request: &mut Request<'_>) -> bool {
         let is_datagram = matches!(request.peer, Peer::Datagram { .. });
         if request.meta.is_multicast && request.kind == Some(Kind::Confirmable) {
-            return None; // CX1
+            return false; // CX1
         }
         self.counters.requests += 1;
         let octets = request.facts.octets;
         let facts = match Facts::gather(request.code, request.options, !is_datagram) {
             Ok(facts) => facts,
             Err(fault) => {
-                self.refuse(now, &request, fault);
-                return None;
+                // NR2: it may stand behind what is at fault.
+                let no_response = request.option(number::NO_RESPONSE).and_then(|option| option.uint());
+                request.facts.no_response = no_response.map(|classes| classes as u8);
+                self.refuse(now, request, fault);
+                return false;
             }
         };
         request.facts = Facts { octets, ..facts };
         request.observe = facts.observe;
-        if request.meta.is_multicast
-            && (facts.block1.is_some() || facts.block2.is_some_and(|block| block.num > 0))
-        {
-            return None; // BW11, CX3: of no use to a group
+        if request.meta.is_multicast && (facts.block1.is_some() || facts.block2.is_some_and(|block| block.num > 0)) {
+            return false; // BW11, CX3: of no use to a group
         }
-        if is_datagram && !self.is_first(now, &mut request) {
+        if is_datagram && !self.is_first(now, request) {
             self.counters.duplicates += 1;
-            return None;
+            return false;
         }
-        request.facts.is_reachable = self.is_reachable(now, &request);
-        if facts.block1.is_some() && !self.gather(now, &mut request) {
-            return None;
+        request.facts.is_reachable = self.is_reachable(now, request);
+        if facts.block1.is_some() && !self.gather(now, request) {
+            return false;
         }
         if let Some(block) = facts.block2
             && block.num > 0
-            && !self.serve_block(now, &request, block)
+            && !self.serve_block(now, request, block)
         {
-            return None;
+            return false;
         }
         if request.observe == Some(false) {
             self.deregister(now, request.peer, request.token); // OB7
@@ -110,7 +154,7 @@ impl Endpoint {
         if request.meta.is_multicast {
             request.observe = None;
         }
-        Some(request)
+        true
     }
 
     /// Whether a request was not seen before; a duplicate gets what the first one got (CM21, CR2).
@@ -184,16 +228,13 @@ impl Endpoint {
 
     /// Answers a request for a later block from the body that is kept; `true` when the parent must be asked.
     fn serve_block(&mut self, now: Instant, request: &Request<'_>, block: BlockValue) -> bool {
-        let (block, bert_octets) = self.fit_block(request, block);
-        let served = self.bodies.serve(
-            now,
-            request.peer,
-            request.code,
-            request.options,
-            &request.payload,
-            block,
-            bert_octets,
-        );
+        let envelope = self.envelope(now, request);
+        let (streams, szx_max) = (&self.streams, self.settings.block_szx);
+        let fit = |representation: &Representation| {
+            let room = Room::of(streams, szx_max, request, &representation.options);
+            room.fit(block).unwrap_or((block, 0))
+        };
+        let served = self.bodies.serve(now, request.peer, request.code, request.options, &request.payload, fit);
         let (code, diagnostic) = match served {
             Served::Block { representation, block, payload } => {
                 let mut extras = Extras::new();
@@ -203,7 +244,6 @@ impl Endpoint {
                     extras.push_uint(number::SIZE2, representation.body.len() as u64); // BW12
                 }
                 let to = back_to(request.peer, &request.meta);
-                let envelope = envelope(request, self.response_id_offset);
                 let (out, start) = self.outbox.begin();
                 let options = representation.options.iter();
                 compose(out, envelope, representation.code, request.token, &extras, options, payload);
@@ -230,20 +270,6 @@ impl Endpoint {
         false
     }
 
-    /// The block of a size that we send, at the same place of the body (BW3), and what BERT allows.
-    fn fit_block(&self, request: &Request<'_>, block: BlockValue) -> (BlockValue, usize) {
-        let (szx_max, bert_octets) = match request.peer {
-            Peer::Datagram { .. } => (self.settings.block_szx.min(6), 0),
-            Peer::Stream(stream) => {
-                let bert_octets = self.streams.peer_settings(stream).map_or(0, |peer| peer.bert_octets(FRAME_OVERHEAD));
-                (if bert_octets > 0 { 7 } else { 6 }, bert_octets)
-            }
-        };
-        let szx = block.szx.min(szx_max);
-        let unit = BlockValue { num: 0, more: false, szx }.size();
-        (BlockValue { num: (block.offset() / unit) as u32, more: false, szx }, bert_octets)
-    }
-
     /// Answers what cannot be processed.
     fn refuse(&mut self, now: Instant, request: &Request<'_>, fault: Fault) {
         match fault {
@@ -264,7 +290,14 @@ impl Endpoint {
     }
 
     /// Answers by the engine itself.
-    fn answer_shortly(&mut self, now: Instant, request: &Request<'_>, code: Code, size1: Option<u64>, diagnostic: &str) {
+    fn answer_shortly(
+        &mut self,
+        now: Instant,
+        request: &Request<'_>,
+        code: Code,
+        size1: Option<u64>,
+        diagnostic: &str,
+    ) {
         let mut response = Response { code: Some(code), payload: diagnostic.into(), ..Response::default() };
         if let Some(size1) = size1 {
             response.options.push_uint(number::SIZE1, size1);
@@ -282,7 +315,7 @@ impl Endpoint {
         if request.meta.is_multicast {
             return; // errors are not for groups
         }
-        let envelope = envelope(request, self.response_id_offset);
+        let envelope = self.envelope(now, request);
         let (out, start) = self.outbox.begin();
         compose(out, envelope, Code::UNAUTHORIZED, request.token, &extras, std::iter::empty(), &[]);
         let octets = self.outbox.send(start, Route::back(&request.meta).destination(), 0);
@@ -304,7 +337,10 @@ impl Endpoint {
             self.challenge(now, request);
             return None;
         }
-        let is_full = self.pendings.count() + self.leisurely.separate.len() >= self.settings.limits.pending_max;
+        let limits = self.settings.limits;
+        let is_full = self.pendings.count() + self.late_answers.separate.len() >= limits.pending_max
+            || self.pendings.octets() + request.options.as_bytes().len() + request.payload.len()
+                > limits.pending_octets_max;
         if is_full || Token::new(request.token).is_none() {
             self.counters.dropped_at_limit += 1;
             self.answer_shortly(now, request, Code::SERVICE_UNAVAILABLE, None, "");
@@ -326,7 +362,12 @@ impl Endpoint {
     /// Answers a deferred request. Returns the observer when the observation was accepted.
     pub fn respond_deferred(&mut self, now: Instant, pending: PendingId, response: &Response) -> Option<ObserverId> {
         let pending = self.pendings.remove(pending)?;
-        self.answer(now, &pending.request(), response, Delivery::Separate)
+        let request = pending.request();
+        let observer = self.answer(now, &request, response, Delivery::Separate);
+        if let Peer::Stream(stream) = request.peer {
+            self.close_if_released(now, stream);
+        }
+        observer
     }
 
     /// Sends a response later than the request was answered.
@@ -354,16 +395,18 @@ impl Endpoint {
         let observe = (request.observe == Some(true)
             && response.is_observable
             && code.is_success()
-            && self.observers.has_room(request.peer, request.token))
+            && self.observers.has_room(request))
         .then(|| self.observers.first_number(now, request.peer, request.token));
         let Ok(form) = self.form(request, response, code, observe, None) else {
             return self.answer_misfit(now, request, response, code, delivery);
         };
         let allowance = match request.facts.is_reachable {
             true => usize::MAX,
+            // What was said already counts as well.
+            false if delivery == Delivery::Separate => Reachability::allowance(request.facts.octets) - ACK_OCTETS,
             false => Reachability::allowance(request.facts.octets),
         };
-        let envelope = envelope(request, self.response_id_offset);
+        let envelope = self.envelope(now, request);
         let (out, start) = self.outbox.begin();
         write(out, envelope, request.token, response, &form);
         let (mut form, mut octets) = (form, out.len() - start);
@@ -375,7 +418,7 @@ impl Endpoint {
                 return None;
             }
             // What was done cannot be asked for again: a smaller block tells the outcome.
-            let overhead = octets - form.payload.len();
+            let overhead = octets - form.payload.len() + BLOCK_OVERHEAD;
             let szx = (0..=6).rev().find(|szx| overhead + (16 << szx) <= allowance).unwrap_or(0);
             form = self.form(request, response, code, observe, Some(szx)).ok()?;
             let (out, start) = self.outbox.begin();
@@ -404,10 +447,13 @@ impl Endpoint {
             Err(Misfit::OutOfRange) => (Code::BAD_REQUEST, "the block lies behind the end of the body"),
             _ => (Code::INTERNAL_SERVER_ERROR, "the response is longer than Max-Message-Size"),
         };
-        let substitute = Response { code: Some(code), payload: diagnostic.into(), ..Response::default() };
+        let mut substitute = Response { code: Some(code), payload: diagnostic.into(), ..Response::default() };
         // A diagnostic has one block, and it is the one the client gets.
         let facts = Facts { block2: None, ..request.facts };
         let request = Request { facts, payload: Cow::Borrowed(&request.payload), ..*request };
+        if self.form(&request, &substitute, code, None, None).is_err() {
+            substitute.payload.clear(); // TC4: a peer that takes nothing but the code gets that
+        }
         self.answer(now, &request, &substitute, delivery)
     }
 
@@ -424,30 +470,39 @@ impl Endpoint {
         delivery: Delivery,
     ) {
         let to = back_to(request.peer, &request.meta);
-        if request.meta.is_multicast {
-            let message = self.outbox.take_back(start);
-            if self.leisurely.answers.len() >= self.settings.limits.leisurely_answers_max {
-                self.counters.dropped_at_limit += 1;
-                return;
-            }
-            // CX3: the group does not answer in one burst.
-            let leisure = self.settings.params.default_leisure.mul_f64(self.rng.fraction());
-            self.leisurely.made += 1;
-            let id = self.leisurely.made;
-            self.leisurely.answers.insert(id, (to, message, durable_after));
-            self.timers.set(now + leisure, Due::Leisure(id));
-            return;
-        }
         // A separate response to an unproven peer is repeated only if all repetitions stay within its allowance (EC5).
         let transmissions = 1 + self.settings.params.max_retransmit as usize;
         let is_separate_confirmable = delivery == Delivery::Separate
             && request.kind == Some(Kind::Confirmable)
             && octets.saturating_mul(transmissions) <= allowance;
+        if delivery == Delivery::Separate
+            && !is_separate_confirmable
+            && let Peer::Datagram { socket, remote } = request.peer
+        {
+            // CR2, CM19: no second ACK, and the request is too long ago for an ID made from its own.
+            let allocated = self.message_ids.allocate(now, socket, remote, &mut self.rng);
+            let message_id = allocated.unwrap_or(self.derived_message_id(request));
+            set_head(&mut self.outbox.begin().0[start..], Kind::NonConfirmable, message_id);
+        }
+        if request.meta.is_multicast {
+            let message = self.outbox.take_back(start);
+            if self.late_answers.leisurely.len() >= self.settings.limits.leisurely_answers_max {
+                self.counters.dropped_at_limit += 1;
+                return;
+            }
+            // CX3: the group does not answer in one burst.
+            let leisure = self.settings.params.default_leisure.mul_f64(self.rng.fraction());
+            self.late_answers.made += 1;
+            let id = self.late_answers.made;
+            self.late_answers.leisurely.insert(id, (to, message, durable_after));
+            self.timers.set(now + leisure, Due::Leisure(id));
+            return;
+        }
         if is_separate_confirmable {
             let message = self.outbox.take_back(start);
-            self.leisurely.made += 1;
-            let id = self.leisurely.made;
-            self.leisurely.separate.insert(id, (Route::back(&request.meta), message, durable_after));
+            self.late_answers.made += 1;
+            let id = self.late_answers.made;
+            self.late_answers.separate.insert(id, (Route::back(&request.meta), message, durable_after));
             self.congestion.enqueue(request.meta.remote, Waiting::Separate(id));
             self.pump(now, request.meta.remote);
             return;
@@ -462,12 +517,12 @@ impl Endpoint {
 
     /// Sends a separate response that waited for its turn. `Err` with the time when a message ID is free.
     pub(super) fn launch_separate(&mut self, now: Instant, id: u64) -> Result<(), Instant> {
-        let Some((route, _, _)) = self.leisurely.separate.get(&id) else { return Ok(()) };
+        let Some((route, _, _)) = self.late_answers.separate.get(&id) else { return Ok(()) };
         let route = *route;
         let allocated = self.message_ids.allocate(now, route.socket, route.remote, &mut self.rng);
         let message_id = allocated.map_err(|exhausted| exhausted.free_at)?;
-        let (_, mut octets, durable_after) = self.leisurely.separate.remove(&id).expect("looked up above");
-        set_confirmable(&mut octets, message_id);
+        let (_, mut octets, durable_after) = self.late_answers.separate.remove(&id).expect("looked up above");
+        set_head(&mut octets, Kind::Confirmable, message_id);
         self.congestion.take(route.remote);
         self.send_confirmable(now, route, message_id, octets, Owner::Separate, durable_after);
         Ok(())
@@ -475,7 +530,7 @@ impl Endpoint {
 
     /// Sends an answer to a multicast request whose leisure has passed.
     pub(super) fn handle_leisure_end(&mut self, id: u64) {
-        if let Some((to, octets, durable_after)) = self.leisurely.answers.remove(&id) {
+        if let Some((to, octets, durable_after)) = self.late_answers.leisurely.remove(&id) {
             self.outbox.send_copy(&octets, to, durable_after);
         }
     }
@@ -519,35 +574,20 @@ impl Endpoint {
     ) -> Result<Form<'r>, Misfit> {
         let facts = &request.facts;
         let body = response.payload.as_slice();
-        let (wanted, bert_octets) = match (facts.block2, request.peer) {
-            (Some(block), _) => {
-                let (block, bert_octets) = self.fit_block(request, block);
-                (Some(block), bert_octets)
+        // An error is no part of the body that a later block was asked of.
+        let asked = facts.block2.filter(|block| block.num == 0 || code.is_success());
+        let room =
+            Room::of(&self.streams, self.settings.block_szx.min(szx_max.unwrap_or(7)), request, &response.options);
+        let block = match asked {
+            // An empty body needs no blocks.
+            _ if body.is_empty() && asked.is_none_or(|block| block.num == 0) => None,
+            None if room.takes_whole(body.len()) => None,
+            None if !room.does_block_wise => return Err(Misfit::TooLarge),
+            _ => {
+                let (block, bert_octets) =
+                    room.fit(asked.unwrap_or(BlockValue { num: 0, more: false, szx: 7 })).ok_or(Misfit::TooLarge)?;
+                Some(cut(body, block.num, block.szx, bert_octets).ok_or(Misfit::OutOfRange)?)
             }
-            (None, Peer::Datagram { .. }) => {
-                let szx = self.settings.block_szx.min(6).min(szx_max.unwrap_or(6));
-                let block = BlockValue { num: 0, more: false, szx };
-                ((body.len() > block.size()).then_some(block), 0)
-            }
-            (None, Peer::Stream(stream)) => {
-                let Some(peer) = self.streams.peer_settings(stream) else { return Err(Misfit::TooLarge) };
-                let is_whole = body.len() + FRAME_OVERHEAD <= peer.message_octets_max;
-                if !is_whole && !peer.does_block_wise {
-                    return Err(Misfit::TooLarge);
-                }
-                let (block, bert_octets) = self.fit_block(request, BlockValue { num: 0, more: false, szx: 7 });
-                ((!is_whole).then_some(block), bert_octets)
-            }
-        };
-        let wanted = wanted.map(|block| match szx_max {
-            Some(szx) if block.num == 0 => BlockValue { szx: block.szx.min(szx), ..block },
-            _ => block,
-        });
-        let block = match wanted {
-            None => None,
-            // An empty body asked for in blocks needs none.
-            Some(block) if body.is_empty() && block.num == 0 => None,
-            Some(block) => Some(cut(body, block.num, block.szx, bert_octets).ok_or(Misfit::OutOfRange)?),
         };
         let is_cut = block.is_some_and(|cut| cut.block.num > 0 || cut.block.more);
         let is_validating = code == Code::CONTENT && request.code.is_safe_method();
@@ -563,10 +603,9 @@ impl Endpoint {
             extras.push(number::ETAG, etag);
         }
         if let Some(sequence_number) = observe {
-            // TC5: over a connection the order is the stream's, and the value may be empty.
-            let is_datagram = matches!(request.peer, Peer::Datagram { .. });
-            let value = if is_datagram { observe_value(sequence_number) } else { 0 };
-            extras.push_uint(number::OBSERVE, u64::from(value));
+            // TC5: over a connection the order is the stream's and the value could be empty; there are clients (aiocoap)
+            // that compare it all the same.
+            extras.push_uint(number::OBSERVE, u64::from(observe_value(sequence_number)));
         }
         if is_valid {
             extras.push_block(number::BLOCK1, facts.acknowledged_block);
@@ -579,6 +618,28 @@ impl Endpoint {
         }
         let payload = block.map_or(body, |cut| cut.payload);
         Ok(Form { code, extras, payload, etag, more: block.is_some_and(|cut| cut.block.more) })
+    }
+
+    /// What stands around a response that leaves at once.
+    fn envelope(&mut self, now: Instant, request: &Request<'_>) -> Envelope {
+        let (kind, message_id) = match (request.kind, request.peer) {
+            (None, _) | (_, Peer::Stream(_)) => return Envelope::Frame,
+            (Some(Kind::Confirmable), _) => (Kind::Acknowledgement, request.message_id), // CM12
+            (Some(_), Peer::Datagram { socket, remote }) => {
+                // CR5, CM19: peers do not repeat the IDs of their NON requests within NON_LIFETIME, so what is made from
+                // them does not repeat either and nothing needs to be remembered; unless the peer gets other messages too.
+                let is_remembered =
+                    self.observers.has_any_of(request.peer) || self.message_ids.is_known(socket, remote);
+                let allocated = is_remembered.then(|| self.message_ids.allocate(now, socket, remote, &mut self.rng));
+                (Kind::NonConfirmable, allocated.and_then(Result::ok).unwrap_or(self.derived_message_id(request)))
+            }
+        };
+        Envelope::Datagram { kind, message_id }
+    }
+
+    /// The message ID of a NON response to a peer of which nothing is remembered.
+    pub(super) fn derived_message_id(&self, request: &Request<'_>) -> u16 {
+        request.message_id.wrapping_add(self.response_id_offset)
     }
 
     /// An entity tag of a representation: its octets and how they are to be read (RT5).
@@ -601,25 +662,9 @@ pub(super) fn write(out: &mut Vec<u8>, envelope: Envelope, token: &[u8], respons
     }
 }
 
-/// What stands around a direct response.
-fn envelope(request: &Request<'_>, response_id_offset: u16) -> Envelope {
-    match request.kind {
-        Some(Kind::Confirmable) => {
-            Envelope::Datagram { kind: Kind::Acknowledgement, message_id: request.message_id } // CM12
-        }
-        // CR5, CM19: peers do not repeat the IDs of their NON requests within NON_LIFETIME, so ours do not repeat either,
-        // and nothing needs to be remembered.
-        Some(_) => {
-            let message_id = request.message_id.wrapping_add(response_id_offset);
-            Envelope::Datagram { kind: Kind::NonConfirmable, message_id }
-        }
-        None => Envelope::Frame,
-    }
-}
-
-/// Turns a message into a CON with another message ID, in place.
-pub(super) fn set_confirmable(octets: &mut [u8], message_id: u16) {
-    octets[0] &= 0b1100_1111;
+/// Gives a message another kind and message ID, in place.
+fn set_head(octets: &mut [u8], kind: Kind, message_id: u16) {
+    octets[0] = octets[0] & 0b1100_1111 | (kind as u8) << 4;
     octets[2..4].copy_from_slice(&message_id.to_be_bytes());
 }
 

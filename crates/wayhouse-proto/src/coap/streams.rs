@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wayhouse_wire::coap::stream::Frame;
 
@@ -12,8 +12,12 @@ use super::endpoint::Endpoint;
 use super::facts::Facts;
 use super::request::Request;
 use super::stream::{Connection, Happened, OwnSettings, PeerSettings};
+use super::timers::{Due, TimerId};
 use super::token::{SequentialTokens, TOKEN_OCTETS_MAX, Token};
 use crate::io::{Destination, Meta, Peer, SocketId, StreamId, StreamInput};
+
+/// How long a connection that we released stays open unless the peer closes it: what crossed our Release is answered.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// All connections.
 #[derive(Debug, Default)]
@@ -34,6 +38,10 @@ struct Stream {
     local: SocketAddr,
     tokens: SequentialTokens,
     has_settings: bool,
+    /// Whether the peer sent a Release: then it is for us to close.
+    is_released_by_peer: bool,
+    /// When we close although the peer did not, after a Release of ours.
+    release_timer: Option<TimerId>,
 }
 
 impl Streams {
@@ -102,7 +110,16 @@ impl Endpoint {
                 let connection = Connection::new(own, out);
                 self.outbox.send(start, Destination::Stream(stream), 0);
                 let tokens = SequentialTokens::default();
-                self.streams.table.insert(stream, Stream { connection, remote, local, tokens, has_settings: false });
+                let entry = Stream {
+                    connection,
+                    remote,
+                    local,
+                    tokens,
+                    has_settings: false,
+                    is_released_by_peer: false,
+                    release_timer: None,
+                };
+                self.streams.table.insert(stream, entry);
                 self.launch_awaiting(now, stream);
             }
             StreamInput::Data(octets) => {
@@ -136,7 +153,12 @@ impl Endpoint {
                         self.handle_pong(now, stream, token);
                     }
                 }
-                Read::Released => self.close_if_released(now, stream),
+                Read::Released => {
+                    if let Some(entry) = self.streams.table.get_mut(&stream) {
+                        entry.is_released_by_peer = true;
+                    }
+                    self.close_if_released(now, stream);
+                }
                 Read::Ended => self.close_stream(now, stream),
                 Read::Frame => {
                     let frame = Frame::decode(scratch).expect("encoded from a decoded frame");
@@ -144,12 +166,14 @@ impl Endpoint {
                         self.handle_frame_response(now, stream, &frame);
                     } else if frame.code.is_request() {
                         let request = self.request_on(stream, frame, scratch.len());
-                        let taken = request.and_then(|request| self.take_request(now, request)).map(|request| {
-                            let body = match request.payload {
-                                Cow::Owned(body) => Some(body),
-                                Cow::Borrowed(_) => None,
-                            };
-                            (request.meta, request.facts, request.observe, body)
+                        let taken = request.and_then(|mut request| {
+                            self.take_request(now, &mut request).then(|| {
+                                let body = match request.payload {
+                                    Cow::Owned(body) => Some(body),
+                                    Cow::Borrowed(_) => None,
+                                };
+                                (request.meta, request.facts, request.observe, body)
+                            })
                         });
                         if let Some((meta, facts, observe, body)) = taken {
                             let frame = Frame::decode(scratch).expect("decoded above");
@@ -219,7 +243,7 @@ impl Endpoint {
             options: frame.options,
             payload: Cow::Borrowed(frame.payload),
             observe: None,
-            facts: Facts { octets, ..Facts::default() },
+            facts: Facts { octets, is_reachable: true, ..Facts::default() },
         })
     }
 
@@ -238,21 +262,29 @@ impl Endpoint {
         self.outbox.send(start, Destination::Stream(stream), 0);
     }
 
-    /// Says on a connection that it will be closed: what is pending is still answered (RFC 8323 §5.5).
+    /// Says on a connection that it will be closed: what is pending or on the way is still answered, then the peer closes
+    /// (RFC 8323 §5.5), or we do after some seconds.
     pub fn release_stream(&mut self, now: Instant, stream: StreamId) {
         let Some(entry) = self.streams.table.get_mut(&stream) else { return };
         let (out, start) = self.outbox.begin();
         entry.connection.release(None, None, out);
         if out.len() > start {
+            entry.release_timer = Some(self.timers.set(now + RELEASE_PATIENCE, Due::Release(stream)));
             self.outbox.send(start, Destination::Stream(stream), 0);
         }
-        self.close_if_released(now, stream);
     }
 
-    /// Closes a connection that was released once nothing is under way on it.
+    /// The peer did not close a connection that we released.
+    pub(super) fn handle_release_end(&mut self, now: Instant, stream: StreamId) {
+        if self.streams.is_open(stream) {
+            self.close_stream(now, stream);
+        }
+    }
+
+    /// Closes a connection that the peer released once nothing is under way on it.
     pub(super) fn close_if_released(&mut self, now: Instant, stream: StreamId) {
-        let is_releasing = self.streams.table.get(&stream).is_some_and(|entry| entry.connection.is_releasing());
-        if is_releasing && !self.pendings.has_any_of(Peer::Stream(stream)) && !self.client.has_any_on(stream) {
+        let is_released = self.streams.table.get(&stream).is_some_and(|entry| entry.is_released_by_peer);
+        if is_released && !self.pendings.has_any_of(Peer::Stream(stream)) && !self.client.has_any_on(stream) {
             self.close_stream(now, stream);
         }
     }
@@ -265,7 +297,9 @@ impl Endpoint {
 
     /// TC3, TC5: with the connection go its observers, its tokens and the requests on it.
     fn forget_stream(&mut self, now: Instant, stream: StreamId) {
-        self.streams.table.remove(&stream);
+        if let Some(timer) = self.streams.table.remove(&stream).and_then(|entry| entry.release_timer) {
+            self.timers.cancel(timer);
+        }
         self.streams.awaiting.remove(&stream);
         self.streams.ready.retain(|candidate| *candidate != stream);
         self.streams.ended.insert(stream);
@@ -279,4 +313,3 @@ impl Endpoint {
         }
     }
 }
-

@@ -4,4 +4,17 @@ mod notation;
 mod pair;
 mod station;
 
-mod server;
+mod blocks;
+mod blockwise_rules;
+mod cache_rules;
+mod caching;
+mod connection_rules;
+mod connections;
+mod groups;
+mod message_layer;
+mod observers;
+mod observing;
+mod options;
+mod reachability;
+mod requests;
+mod soak;

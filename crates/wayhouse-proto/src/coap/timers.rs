@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::io::Wakeup;
+use crate::io::{StreamId, Wakeup};
 
 /// What to do at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(crate) enum Due {
     Leisure(u64),
     /// Go on with what waits for a peer: pacing of notifications (OB12), probing rate (CM25).
     Pacing(SocketAddr),
+    /// Close a connection that we released and the peer did not close (TC1).
+    Release(StreamId),
     /// Drop bodies in blocks whose time is over.
     Bodies,
 }
@@ -34,6 +36,7 @@ impl Due {
             Due::Registration(_) => "observation to be registered again",
             Due::Leisure(_) => "answer to a multicast request",
             Due::Pacing(_) => "pacing towards a peer",
+            Due::Release(_) => "a released connection stays open",
             Due::Bodies => "bodies in blocks expire",
         }
     }

@@ -4,7 +4,7 @@ use crate::filter::{Criterion, Pattern, REGISTRATION_RESOURCE_TYPE, location_id,
 use crate::limits::{GATHERED_MAX, INDEXED_OCTETS_MAX};
 use crate::posting_list::{Posting, PostingCursor, gallop};
 
-use super::{Index, NameIndex};
+use super::{Field, Index, NameIndex};
 use crate::entry::EntryId;
 
 /// What the index says to a criterion.
@@ -179,7 +179,7 @@ impl NameIndex {
             return self.unindexed_plan();
         }
         match pattern {
-            Pattern::Exact(value) => match self.values.get(value.as_bytes()) {
+            Pattern::Exact(value) => match self.value(value.as_bytes()) {
                 Some(posting) if self.unindexed.is_empty() => Plan::Among(Candidates::Exactly(posting)),
                 Some(posting) => Plan::Among(Candidates::Either(posting, &self.unindexed)),
                 None => self.unindexed_plan(),
@@ -221,26 +221,26 @@ impl Index {
             Criterion::Href(pattern) => self.plan_href(pattern, question),
             Criterion::Anchor(pattern) => match pattern {
                 Pattern::Prefix(prefix) if prefix.is_empty() => {
-                    self.attributes.get("anchor").map_or(Plan::Nobody, |index| index.plan(pattern, true))
+                    self.field(Field::Attribute("anchor")).map_or(Plan::Nobody, |index| index.plan(pattern, true))
                 }
-                _ => self.plan_uri(pattern, &self.anchors, None),
+                _ => self.plan_uri(pattern, Field::Anchor, None),
             },
             Criterion::Provenance(pattern) => self.plan_location(pattern, question),
         }
     }
 
     fn plan_attribute<'a>(&'a self, name: &str, pattern: &'a Pattern) -> Plan<'a> {
+        let field = Field::of_attribute(name);
         // RD29: every registrant has a name, a base and the constant type.
-        let has_everyone = match name {
-            "rt" => pattern.matches(REGISTRATION_RESOURCE_TYPE),
-            "ep" | "base" => matches!(pattern, Pattern::Prefix(prefix) if prefix.is_empty()),
+        let has_everyone = match field {
+            Field::ResourceType => pattern.matches(REGISTRATION_RESOURCE_TYPE),
+            Field::EndpointName | Field::Base => matches!(pattern, Pattern::Prefix(prefix) if prefix.is_empty()),
             _ => false,
         };
         if has_everyone {
             return Plan::Everyone;
         }
-        let is_presence_known = !matches!(name, "rt" | "ep" | "base");
-        self.attributes.get(name).map_or(Plan::Nobody, |index| index.plan(pattern, is_presence_known))
+        self.field(field).map_or(Plan::Nobody, |index| index.plan(pattern, field.keeps_presence()))
     }
 
     /// RD34: the target of a link, or the registration resource.
@@ -250,9 +250,9 @@ impl Index {
         match location {
             // Resolved targets are full URIs: nothing but a location starts with a slash.
             _ if text.starts_with('/') => location,
-            Plan::Nobody => self.plan_uri(pattern, &self.targets, None),
+            Plan::Nobody => self.plan_uri(pattern, Field::Target, None),
             Plan::Among(Candidates::Slots { slots, .. }) => {
-                self.plan_uri(pattern, &self.targets, slots.first().copied())
+                self.plan_uri(pattern, Field::Target, slots.first().copied())
             }
             other => other,
         }
@@ -273,7 +273,7 @@ impl Index {
     }
 
     /// Those with a reference that can resolve to a URI, as the base or the reference itself has its authority.
-    fn plan_uri<'a>(&'a self, pattern: &Pattern, references: &'a NameIndex, location: Option<u32>) -> Plan<'a> {
+    fn plan_uri(&self, pattern: &Pattern, references: Field<'_>, location: Option<u32>) -> Plan<'_> {
         let (text, is_complete) = match pattern {
             Pattern::Exact(uri) => (uri_origin(uri), true),
             Pattern::Prefix(prefix) => {
@@ -288,23 +288,17 @@ impl Index {
         };
         let mut gathering = Gathering::new();
         gathering.slots.extend(location);
-        gathering.add(&references.unindexed);
-        let bases = self.attributes.get("base");
-        if let Some(bases) = bases {
-            gathering.add(&bases.unindexed);
-        }
-        // A text too long for the index finds nothing in it, which is right.
-        if is_complete && text.ends_with(':') || !is_complete {
-            gathering.add_all(references.range(text.as_bytes()));
-            gathering.add_all(bases.into_iter().flat_map(|bases| bases.range(text.as_bytes())));
-            return gathering.plan(false);
-        }
-        gathering.add_all(references.values.get(text.as_bytes()).into_iter());
-        if let Some(bases) = bases {
-            gathering.add_all(bases.values.get(text.as_bytes()).into_iter());
-            for delimiter in ['/', '?', '#'] {
-                let continued = format!("{text}{delimiter}");
-                gathering.add_all(bases.range(continued.as_bytes()));
+        for field in [references, Field::Base] {
+            let Some(index) = self.field(field) else { continue };
+            gathering.add(&index.unindexed);
+            // A text too long for the index finds nothing in it, which is right.
+            if is_complete && !text.ends_with(':') {
+                gathering.add_all(index.value(text.as_bytes()).into_iter());
+                for delimiter in ['/', '?', '#'] {
+                    gathering.add_all(index.range(format!("{text}{delimiter}").as_bytes()));
+                }
+            } else {
+                gathering.add_all(index.range(text.as_bytes()));
             }
         }
         gathering.plan(false)

@@ -6,18 +6,73 @@ use wayhouse_wire::coap::link_format::{Link, LinkFormat};
 use wayhouse_wire::coap::uri::has_scheme;
 
 use crate::entry::Registrant;
-use crate::filter::{attribute_values, link_anchor, uri_origin};
+use crate::filter::{attribute_values, uri_origin};
 use crate::limits::INDEXED_OCTETS_MAX;
 
-/// What a term is about.
+/// What a term is about. The fields that nearly every entry has are told apart without comparing text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Field<'a> {
-    /// An attribute of the registrant or its links.
-    Attribute(&'a str),
+    /// `ep`.
+    EndpointName,
+    /// `d`.
+    Sector,
+    /// `base`.
+    Base,
+    /// `et`.
+    EndpointType,
+    /// `rt`.
+    ResourceType,
+    /// `if`.
+    InterfaceDescription,
     /// Targets of links that do not take their authority from the base: the part in front of their path.
     Target,
     /// Likewise for anchors.
     Anchor,
+    /// Any other attribute of the registrant or its links.
+    Attribute(&'a str),
+}
+
+impl<'a> Field<'a> {
+    /// The number of fields that have one.
+    pub(crate) const NUMBERED: usize = 8;
+
+    pub(crate) fn of_attribute(name: &'a str) -> Field<'a> {
+        match name {
+            "ep" => Field::EndpointName,
+            "d" => Field::Sector,
+            "base" => Field::Base,
+            "et" => Field::EndpointType,
+            "rt" => Field::ResourceType,
+            "if" => Field::InterfaceDescription,
+            _ => Field::Attribute(name),
+        }
+    }
+
+    /// The number of a field, or the name of one that has none.
+    pub(crate) fn number(self) -> Result<usize, &'a str> {
+        Ok(match self {
+            Field::EndpointName => 0,
+            Field::Sector => 1,
+            Field::Base => 2,
+            Field::EndpointType => 3,
+            Field::ResourceType => 4,
+            Field::InterfaceDescription => 5,
+            Field::Target => 6,
+            Field::Anchor => 7,
+            Field::Attribute(name) => return Err(name),
+        })
+    }
+
+    /// Whether links are indexed by their values: the interesting attributes of links, and the usual ones of
+    /// registrants, so that a stray link parameter of such a name does not make lookups by it inexact.
+    fn is_indexed_in_links(self) -> bool {
+        !matches!(self, Field::Attribute(_))
+    }
+
+    /// Whether it is remembered who has the attribute at all. What nearly everyone has is left out.
+    pub(crate) fn keeps_presence(self) -> bool {
+        matches!(self, Field::Sector | Field::EndpointType | Field::Attribute(_))
+    }
 }
 
 /// How a term finds the entry.
@@ -31,127 +86,138 @@ pub(crate) enum Facet<'a> {
     Value(Cow<'a, str>),
 }
 
-/// One term of an entry, with the number of links that a resource lookup for it shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One term of an entry.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Term<'a> {
     pub(crate) field: Field<'a>,
     pub(crate) facet: Facet<'a>,
+    /// Who has it: 0 for the registrant, else the number of the link, from 1.
+    owner: u32,
+    /// The number of links that a resource lookup for it shows.
     pub(crate) links: u16,
 }
 
-/// Whether links are indexed by the values of this attribute: the interesting ones of links, and the usual ones of
-/// registrants, so that a stray link parameter of such a name does not make lookups by it inexact.
-fn is_indexed_in_links(name: &str) -> bool {
-    matches!(name, "rt" | "if" | "ep" | "d" | "base" | "et")
-}
-
-/// Whether it is worth remembering who has an attribute at all: every registrant has a name, a base and a type.
-fn keeps_presence(field: Field<'_>) -> bool {
-    matches!(field, Field::Attribute(name) if !matches!(name, "ep" | "base" | "rt"))
-}
-
-/// A term found once: by the registrant (`None`) or by the link of that number.
-type Found<'a> = (Field<'a>, Facet<'a>, Option<u32>);
-
 struct Reader<'a> {
-    found: Vec<Found<'a>>,
+    terms: Vec<Term<'a>>,
 }
 
 impl<'a> Reader<'a> {
-    fn value(&mut self, field: Field<'a>, value: Cow<'a, str>, link: Option<u32>) {
+    fn push(&mut self, field: Field<'a>, facet: Facet<'a>, owner: u32) {
+        self.terms.push(Term { field, facet, owner, links: 1 });
+    }
+
+    fn value(&mut self, field: Field<'a>, value: Cow<'a, str>, owner: u32) {
         if value.len() > INDEXED_OCTETS_MAX {
-            self.found.push((field, Facet::Unindexed, link));
+            self.push(field, Facet::Unindexed, owner);
             return;
         }
-        self.found.push((field, Facet::Value(value), link));
-        if keeps_presence(field) {
-            self.found.push((field, Facet::Present, link));
+        self.push(field, Facet::Value(value), owner);
+        if field.keeps_presence() {
+            self.push(field, Facet::Present, owner);
         }
     }
 
-    fn attribute(&mut self, name: &'a str, value: Cow<'a, str>, link: Option<u32>) {
+    fn attribute(&mut self, name: &str, field: Field<'a>, value: Cow<'a, str>, owner: u32) {
+        if !value.as_bytes().contains(&b' ') {
+            return self.value(field, value, owner);
+        }
         match value {
             Cow::Borrowed(value) => {
                 for single in attribute_values(name, value) {
-                    self.value(Field::Attribute(name), Cow::Borrowed(single), link);
+                    self.value(field, Cow::Borrowed(single), owner);
                 }
             }
             Cow::Owned(value) => {
                 for single in attribute_values(name, &value) {
-                    self.value(Field::Attribute(name), Cow::Owned(single.to_owned()), link);
+                    self.value(field, Cow::Owned(single.to_owned()), owner);
                 }
             }
         }
     }
 
     fn registrant(&mut self, registrant: &'a Registrant) {
-        self.attribute("ep", Cow::Borrowed(&registrant.endpoint_name), None);
+        self.value(Field::EndpointName, Cow::Borrowed(&registrant.endpoint_name), 0);
         if !registrant.sector.is_empty() {
-            self.attribute("d", Cow::Borrowed(&registrant.sector), None);
+            self.value(Field::Sector, Cow::Borrowed(&registrant.sector), 0);
         }
-        self.attribute("base", Cow::Borrowed(&registrant.base), None);
+        self.value(Field::Base, Cow::Borrowed(&registrant.base), 0);
         for (name, value) in &registrant.attributes {
-            self.attribute(name, Cow::Borrowed(value), None);
+            self.attribute(name, Field::of_attribute(name), Cow::Borrowed(value), 0);
         }
     }
 
-    fn link(&mut self, link: &Link<'a>, number: u32) {
-        self.reference(Field::Target, Cow::Borrowed(link.target), number);
+    fn link(&mut self, link: &Link<'a>, owner: u32) {
+        self.reference(Field::Target, Cow::Borrowed(link.target), owner);
+        let mut has_anchor = false;
         for (name, value) in link.parameters() {
-            if is_indexed_in_links(name) {
-                self.attribute(name, value.unquoted(), Some(number));
+            let field = Field::of_attribute(name);
+            if field.is_indexed_in_links() {
+                self.attribute(name, field, value.unquoted(), owner);
                 continue;
             }
-            self.found.push((Field::Attribute(name), Facet::Unindexed, Some(number)));
-        }
-        if let Some(anchor) = link_anchor(link) {
-            self.reference(Field::Anchor, anchor, number);
+            self.push(field, Facet::Unindexed, owner);
+            if name == "anchor" && !has_anchor {
+                has_anchor = true;
+                self.reference(Field::Anchor, value.unquoted(), owner);
+            }
         }
     }
 
-    fn reference(&mut self, field: Field<'a>, reference: Cow<'a, str>, number: u32) {
+    fn reference(&mut self, field: Field<'a>, reference: Cow<'a, str>, owner: u32) {
         if has_scheme(&reference) {
             let origin = match reference {
                 Cow::Borrowed(reference) => Cow::Borrowed(uri_origin(reference)),
                 Cow::Owned(reference) => Cow::Owned(uri_origin(&reference).to_owned()),
             };
-            self.value(field, origin, Some(number));
+            self.value(field, origin, owner);
         } else if reference.starts_with("//") {
             // Limited Link Format has no such references; whoever holds one is asked.
-            self.found.push((field, Facet::Unindexed, Some(number)));
+            self.push(field, Facet::Unindexed, owner);
         }
     }
 }
 
 /// The terms of a registrant in order, each once, and the number of its links.
 pub(crate) fn terms_of(registrant: &Registrant) -> (Vec<Term<'_>>, u16) {
-    let mut reader = Reader { found: Vec::with_capacity(32) };
+    let mut reader = Reader { terms: Vec::with_capacity(32) };
     reader.registrant(registrant);
     let mut links = 0_u32;
     for link in LinkFormat::trusted(&registrant.links).links() {
-        reader.link(&link, links);
         links += 1;
+        reader.link(&link, links);
     }
     let links = u16::try_from(links).expect("documents with more links are refused");
 
-    let mut found = reader.found;
-    found.sort_unstable();
-    let mut terms: Vec<Term<'_>> = Vec::with_capacity(found.len());
-    let mut last_link = None;
-    for (field, facet, link) in found {
-        match terms.last_mut() {
-            Some(term) if term.field == field && term.facet == facet => {
-                // RD33: what the registrant matches, all its links match: it stands first and has counted them.
-                if last_link.is_some() && link != last_link {
-                    term.links += 1;
-                    last_link = link;
-                }
-            }
-            _ => {
-                terms.push(Term { field, facet, links: if link.is_none() { links } else { 1 } });
-                last_link = link;
-            }
+    let mut terms = reader.terms;
+    terms.sort_unstable();
+    terms.dedup_by(|term, kept| {
+        let is_same = term.field == kept.field && term.facet == kept.facet;
+        // A link counts once however often it has the value; the registrant counts for all links, below.
+        if is_same && kept.owner != 0 && term.owner != kept.owner {
+            kept.owner = term.owner;
+            kept.links += 1;
+        }
+        is_same
+    });
+    for term in &mut terms {
+        // RD33: what the registrant matches, all its links match. Its term stands before theirs and is the one kept.
+        if term.owner == 0 {
+            term.links = links;
         }
     }
     (terms, links)
+}
+
+/// How many distinct terms attributes and links have, those that every registrant has left aside.
+pub(crate) fn count_terms<'a>(attributes: impl Iterator<Item = (&'a str, &'a str)>, links: &'a str) -> usize {
+    let mut reader = Reader { terms: Vec::new() };
+    for (name, value) in attributes {
+        reader.attribute(name, Field::of_attribute(name), Cow::Borrowed(value), 0);
+    }
+    for link in LinkFormat::trusted(links).links() {
+        reader.link(&link, 1);
+    }
+    reader.terms.sort_unstable();
+    reader.terms.dedup_by(|term, kept| term.field == kept.field && term.facet == kept.facet);
+    reader.terms.len()
 }

@@ -3,7 +3,8 @@
 use wayhouse_wire::coap::link_format::LinkFormat;
 use wayhouse_wire::coap::uri::has_scheme;
 
-use crate::limits::{ATTRIBUTE_OCTETS_MAX, BASE_OCTETS_MAX, LINKS_MAX, Limits, NAME_OCTETS_MAX};
+use crate::index::count_terms;
+use crate::limits::{ATTRIBUTE_OCTETS_MAX, BASE_OCTETS_MAX, LINKS_MAX, Limits, NAME_OCTETS_MAX, terms_max};
 use crate::{Refusal, Registrant};
 
 /// Names with a meaning of their own in registrations or lookups (RFC 9176 §5, §6; RD29, RD34, RD35): as further
@@ -92,6 +93,31 @@ pub(super) fn check_links(links: &str, limits: &Limits) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// The bound on distinct terms.
+pub(super) fn check_terms<'a>(
+    attributes: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    links: &'a str,
+) -> Result<(), Refusal> {
+    let octets = links.len() + attributes.clone().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    // Terms are separated by these, or are two for an attribute; mostly that settles it without reading the links.
+    let separators = |text: &str| {
+        // Pieces whose counts fit into an octet, so that the processor counts many octets at once.
+        let count = |piece: &[u8]| piece.iter().map(|octet| u8::from(matches!(octet, b'>' | b';' | b' '))).sum::<u8>();
+        text.as_bytes().chunks(255).map(|piece| usize::from(count(piece))).sum::<usize>()
+    };
+    let at_most = attributes.clone().map(|(_, value)| 2 + separators(value)).sum::<usize>() + separators(links);
+    if at_most > terms_max(octets) && count_terms(attributes, links) > terms_max(octets) {
+        return Err(Refusal::Full { bound: "terms_max" });
+    }
+    Ok(())
+}
+
+/// The bounds on what an update leads to.
+pub(super) fn check_content(registrant: &Registrant, limits: &Limits) -> Result<(), Refusal> {
+    check_attribute_count(registrant.attributes.len(), limits)?;
+    check_terms(registrant.attributes.iter().map(|(name, value)| (&**name, &**value)), &registrant.links)
+}
+
 /// All rules at once, for what a store kept.
 pub(super) fn check_registrant(registrant: &Registrant, limits: &Limits) -> Result<(), Refusal> {
     check_endpoint_name(&registrant.endpoint_name)?;
@@ -100,6 +126,6 @@ pub(super) fn check_registrant(registrant: &Registrant, limits: &Limits) -> Resu
     for (name, value) in &registrant.attributes {
         check_attribute(name, value)?;
     }
-    check_attribute_count(registrant.attributes.len(), limits)?;
+    check_content(registrant, limits)?;
     check_links(&registrant.links, limits)
 }

@@ -59,7 +59,8 @@ impl Registration<'_> {
             check::check_attribute(name, value)?;
         }
         check::check_attribute_count(self.attributes.len(), limits)?;
-        check::check_links(self.links, limits)
+        check::check_links(self.links, limits)?;
+        check::check_terms(self.attributes.iter().copied(), self.links)
     }
 
     /// As [`Registrant::octets`].

@@ -118,8 +118,7 @@ impl Bodies {
     }
 
     /// The block that a request with Block2 NUM > 0 asks for. An empty `payload` matches whatever the first request had (BW10).
-    /// `bert_octets`: see [`super::cut`].
-    #[allow(clippy::too_many_arguments, reason = "they are the parts of one request")]
+    /// `fit` finds the block that is sent in its place, and `bert_octets`: see [`super::cut`].
     pub fn serve(
         &mut self,
         now: Instant,
@@ -127,8 +126,7 @@ impl Bodies {
         method: Code,
         request: Options<'_>,
         payload: &[u8],
-        block: BlockValue,
-        bert_octets: usize,
+        fit: impl FnOnce(&Representation) -> (BlockValue, usize),
     ) -> Served<'_> {
         self.expire(now);
         let hash = self.hash(peer, method, request);
@@ -139,6 +137,7 @@ impl Bodies {
         self.recency.touch(slot);
         let kept = &mut self.bodies[slot];
         kept.touched = now;
+        let (block, bert_octets) = fit(&kept.representation);
         match super::cut(&kept.representation.body, block.num, block.szx, bert_octets) {
             Some(cut) => Served::Block { representation: &kept.representation, block: cut.block, payload: cut.payload },
             None => Served::OutOfRange,

@@ -4,6 +4,7 @@ use wayhouse_wire::coap::option::number;
 use wayhouse_wire::coap::{BlockValue, Code, OptionList, Options};
 
 use super::{BLOCK_COUNT_MAX, check_octets};
+use crate::coap::request::has_valid_length;
 
 /// How often a fetch begins anew because the representation changed under it; then it changes faster than it can be fetched.
 const RESTARTS_MAX: u8 = 3;
@@ -83,7 +84,8 @@ impl Gatherer {
             return Gathering::Failed(reason);
         }
         // BW12: the size is a hint, good enough to stop early.
-        let announced = options.first(number::SIZE2).and_then(|size| size.uint()).unwrap_or(0);
+        let announced = options.first(number::SIZE2).filter(|size| has_valid_length(*size));
+        let announced = announced.and_then(|size| size.uint()).unwrap_or(0);
         if self.body.len() + payload.len() > self.body_octets_max || announced > self.body_octets_max as u64 {
             return Gathering::TooLarge;
         }
@@ -99,12 +101,14 @@ impl Gatherer {
         Gathering::Next(BlockValue { num: num as u32, more: false, szx: block.szx })
     }
 
-    /// The code, the first block's options without those of block-wise transfer, and the body.
+    /// The code, the first block's options without those of block-wise transfer and those of a length that they cannot have
+    /// (CO2), and the body.
     pub fn into_parts(self) -> (Code, OptionList, Vec<u8>) {
         let (code, all) = self.first.unwrap_or((Code::EMPTY, OptionList::new()));
         let mut options = OptionList::new();
         for option in all.iter() {
-            if !matches!(option.number, number::BLOCK1 | number::BLOCK2 | number::SIZE2) {
+            let is_of_transfer = matches!(option.number, number::BLOCK1 | number::BLOCK2 | number::SIZE2);
+            if !is_of_transfer && has_valid_length(option) {
                 options.push(option.number, option.value);
             }
         }

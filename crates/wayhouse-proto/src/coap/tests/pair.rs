@@ -127,8 +127,11 @@ impl Pair {
         loop {
             self.exchange();
             let arrival = self.flying.iter().map(|flying| flying.at).min();
-            let wakeups = [&self.client, &self.server].map(|station| station.endpoint.poll_timeout().map(|wakeup| wakeup.at));
-            let Some(next) = wakeups.into_iter().flatten().chain(arrival).min().filter(|next| *next <= end) else { break };
+            let wakeups =
+                [&self.client, &self.server].map(|station| station.endpoint.poll_timeout().map(|wakeup| wakeup.at));
+            let Some(next) = wakeups.into_iter().flatten().chain(arrival).min().filter(|next| *next <= end) else {
+                break;
+            };
             let next = next.max(self.client.now);
             (self.client.now, self.server.now) = (next, next);
             for station in [&mut self.client, &mut self.server] {

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use wayhouse_wire::coap::{Code, OptionList};
 
 use super::notation::Msg;
-use crate::coap::endpoint::{Answer, Ask, Endpoint, ObserverId, PendingId, Received, Request, Response, Settings, Target};
+use crate::coap::endpoint::{
+    Answer, Ask, Endpoint, ObserverId, PendingId, Received, Request, Response, Settings, Target,
+};
 use crate::io::{Destination, Meta, SocketId, StreamId, StreamInput, Transmit};
 
 /// What the application does with a request.
@@ -128,10 +130,10 @@ impl Station {
         station
     }
     /// The same peer address, from now on.
-    pub(crate) fn from_peer(&mut self, address: &str) {
+    pub(crate) fn set_peer(&mut self, address: &str) {
         self.meta.remote = address.parse().expect("an address");
     }
-    pub(crate) fn to_group(&mut self) -> Meta {
+    pub(crate) fn group_meta(&self) -> Meta {
         let group: IpAddr = "224.0.1.187".parse().expect("an address");
         Meta { is_multicast: true, group: Some(group), local: None, ..self.meta }
     }
@@ -149,7 +151,12 @@ impl Station {
     #[track_caller]
     pub(crate) fn ask(&mut self, text: &str) -> Msg {
         let sent = self.hear(text);
-        assert_eq!(sent.len(), 1, "one answer to {text}, not {:?}", sent.iter().map(Msg::to_string).collect::<Vec<_>>());
+        assert_eq!(
+            sent.len(),
+            1,
+            "one answer to {text}, not {:?}",
+            sent.iter().map(Msg::to_string).collect::<Vec<_>>()
+        );
         sent.into_iter().next().expect("one")
     }
 
@@ -188,6 +195,11 @@ impl Station {
             self.observers.push(observer);
         }
         self.drain().iter().map(Sent::msg).collect()
+    }
+    /// As [`Station::settle`], and what leaves is left to the network.
+    pub(crate) fn settle_later(&mut self, response: &Response) {
+        let pending = self.pendings.pop_front().expect("a deferred request");
+        self.endpoint.respond_deferred(self.now, pending, response);
     }
     /// Says that everything observed has changed; what leaves at once.
     pub(crate) fn change(&mut self, payload: &str) -> Vec<Msg> {
@@ -232,9 +244,6 @@ impl Station {
         }
         self.now = end;
         sent
-    }
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.now - self.started
     }
 
     /// Starts a request to the peer; the messages that leave at once.
@@ -281,18 +290,10 @@ impl Station {
     pub(crate) fn hear_stream(&mut self, stream: u64, octets: &[u8]) -> Vec<Sent> {
         self.endpoint.handle_stream(self.now, StreamId(stream), StreamInput::Data(octets));
         let mut scratch = Vec::new();
-        loop {
-            let mut endpoint = std::mem::replace(&mut self.endpoint, Endpoint::new(Settings::default(), 0));
-            let request = endpoint.poll_stream(self.now, &mut scratch);
-            let is_some = request.is_some();
-            std::mem::swap(&mut self.endpoint, &mut endpoint);
-            if let Some(request) = request {
-                self.serve(&request);
-            }
-            if !is_some {
-                return self.drain();
-            }
+        while let Some(request) = self.endpoint.poll_stream(self.now, &mut scratch) {
+            self.serve(&request);
         }
+        self.drain()
     }
     fn stream_octets(&mut self) -> Vec<u8> {
         self.drain().into_iter().flat_map(|sent| sent.octets).collect()

@@ -44,7 +44,7 @@ impl Bench {
     ) -> Served<'_> {
         let message = Sample::new(options);
         let block = BlockValue { num, more: false, szx };
-        self.bodies.serve(self.now, peer(port), method, message.options(), payload, block, 2048)
+        self.bodies.serve(self.now, peer(port), method, message.options(), payload, |_| (block, 2048))
     }
 }
 
