@@ -126,7 +126,7 @@ fn ask(
     let mut results = 0;
     for _ in 0..rounds {
         let (criteria, page) = question(&mut chance);
-        let filter = Filter { criteria, link_scope: None };
+        let filter = Filter { criteria, link_scope: None, sees_every_link: false };
         let start = clock();
         if is_links {
             registry.find_links(&filter, page, &mut |_, link| {

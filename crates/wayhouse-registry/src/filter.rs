@@ -163,6 +163,8 @@ pub struct Filter {
     pub criteria: Vec<Criterion>,
     /// The link the question came from: entries with a link-local base are shown only there (RD5). `None`: from no link.
     pub link_scope: Option<u32>,
+    /// Whether entries of every link are shown: for operators, who stand on none and see all.
+    pub sees_every_link: bool,
 }
 
 /// A page of the results (RD36): results `first .. first + count`.
@@ -193,7 +195,7 @@ impl Filter {
 
     /// RD5: what is bound to a link is shown to questions from that link only.
     fn is_in_scope(&self, registrant: &Registrant) -> bool {
-        registrant.link_scope.is_none() || registrant.link_scope == self.link_scope
+        self.sees_every_link || registrant.link_scope.is_none() || registrant.link_scope == self.link_scope
     }
 }
 

@@ -33,6 +33,17 @@ fn names(shown: &[Shown]) -> Vec<&str> {
 }
 
 #[test]
+fn rd5_an_operator_sees_what_is_bound_to_a_link() {
+    let mut house = House::new();
+    house.ask("[fe80::1%3]:5683", post("/rd?ep=bound").links("</x>").on_link(3));
+    house.register(LAMP, "ep=free", "</x>");
+    let (shown, _) = list(&mut house, Filter::default(), None, Page::ALL);
+    assert_eq!(names(&shown), ["bound", "free"]);
+    let (shown, _) = list(&mut house, Filter::default(), Some("bound"), Page::ALL);
+    assert_eq!(names(&shown), ["bound"]);
+}
+
+#[test]
 fn an_operator_enters_sees_and_removes() {
     let mut house = House::new();
     let Ok(Reply::Registered { id, is_new: true, durable_after }) =
@@ -125,7 +136,7 @@ fn lists_are_filtered_searched_and_paged() {
     }
     let lights = Filter {
         criteria: vec![Criterion::Attribute { name: "et".into(), pattern: Pattern::parse("oic.d.light") }],
-        link_scope: None,
+        ..Filter::default()
     };
     assert_eq!(names(&list(&mut house, lights, Some("plug"), Page::ALL).0), [""; 0]);
     for text in [None, Some("example")] {

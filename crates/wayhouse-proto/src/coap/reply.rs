@@ -10,7 +10,7 @@ use wayhouse_wire::coap::{BlockValue, Code, Kind, Message, OptionList, Options};
 use super::ask::{Failure, Reply};
 use super::blockwise::{Gatherer, Gathering, Step as Sending};
 use super::cache::{Origin, max_age};
-use super::client::{Content, Purpose, Way};
+use super::client::{Content, Operation, Purpose, Way};
 use super::dedup::Seen;
 use super::endpoint::Endpoint;
 use super::facts::is_reserved_location;
@@ -150,7 +150,16 @@ impl Endpoint {
 
     /// Takes the answer to a ping over a connection.
     pub(super) fn handle_pong(&mut self, now: Instant, stream: StreamId, token: Token) {
-        if let Some(id) = self.client.by_token.get(&(Origin::Stream(stream), token)).copied() {
+        let is_without_token = token.is_empty();
+        let by_token = self.client.by_token.get(&(Origin::Stream(stream), token)).copied();
+        // There are peers (libcoap 4.3.1) whose Pong forgets the token: it then answers the oldest ping.
+        let oldest = || {
+            let is_ping = |operation: &Operation| {
+                operation.purpose == Purpose::Ping && operation.way.origin() == Origin::Stream(stream)
+            };
+            self.client.operations.iter().find(|(_, operation)| is_ping(operation)).map(|(id, _)| *id)
+        };
+        if let Some(id) = by_token.or_else(|| is_without_token.then(oldest).flatten()) {
             self.finish_without_response(now, id);
         }
     }

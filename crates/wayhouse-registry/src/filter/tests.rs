@@ -22,7 +22,7 @@ fn attribute(name: &str, value: &str) -> Criterion {
 }
 
 fn matches(criterion: Criterion) -> (bool, Vec<bool>) {
-    let filter = Filter { criteria: vec![criterion], link_scope: None };
+    let filter = Filter { criteria: vec![criterion], link_scope: None, sees_every_link: false };
     let registrant = registrant();
     let links = LinkFormat::trusted(&registrant.links).links();
     let links = links.map(|link| filter.matches_link(&registrant, &link, "/reg/")).collect();

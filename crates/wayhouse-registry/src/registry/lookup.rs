@@ -61,8 +61,8 @@ type VisitLink<'v> = &'v mut dyn FnMut(View<'_>, &Link<'_>) -> ControlFlow<()>;
 impl Registry {
     /// The indexes that a question may see, in the order of results (RD5).
     fn indexes_for(&self, filter: &Filter) -> impl Iterator<Item = &Index> {
-        let bound = filter.link_scope.and_then(|scope| self.indexes.get(&Some(scope)));
-        self.indexes.get(&None).into_iter().chain(bound)
+        let is_shown = |scope: &Option<u32>| filter.sees_every_link || scope.is_none() || *scope == filter.link_scope;
+        self.indexes.iter().filter(move |(scope, _)| is_shown(scope)).map(|(_, index)| index)
     }
 
     fn search<'a>(&'a self, index: &'a Index, filter: &'a Filter) -> Search<'a> {

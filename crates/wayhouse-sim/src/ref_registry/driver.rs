@@ -184,7 +184,7 @@ impl Choices<'_> {
 
     fn filter(&mut self, ids: &[EntryId]) -> Filter {
         let criteria = (0..self.below(4)).map(|_| self.criterion(ids)).collect();
-        Filter { criteria, link_scope: self.link_scope() }
+        Filter { criteria, link_scope: self.link_scope(), sees_every_link: false }
     }
 
     fn page(&mut self) -> Page {

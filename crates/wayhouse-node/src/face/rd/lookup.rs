@@ -110,7 +110,7 @@ impl Question {
         };
         Ok(Question {
             kind,
-            filter: Filter { criteria, link_scope: link_of(&request.meta) },
+            filter: Filter { criteria, link_scope: link_of(&request.meta), sees_every_link: false },
             page,
             shows_provenance,
             shows_age: is_trusted && kind == Kind::Endpoints,

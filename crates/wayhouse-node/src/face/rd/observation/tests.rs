@@ -15,7 +15,7 @@ fn question(criteria: &[(&str, &str)]) -> Question {
     };
     Question {
         kind: Kind::Resources,
-        filter: Filter { criteria: criteria.iter().map(criterion).collect(), link_scope: None },
+        filter: Filter { criteria: criteria.iter().map(criterion).collect(), link_scope: None, sees_every_link: false },
         page: None,
         shows_provenance: false,
         shows_age: false,
