@@ -2,7 +2,8 @@
 //!
 //! Closed loop over several client ports, bounded in count and time, loopback only.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -50,8 +51,13 @@ impl Outcome {
     }
 }
 
+/// A port on a loopback address of its own: the system hands out port numbers again while a server still remembers the
+/// message IDs that came from them (RFC 7252 §4.5).
 fn port() -> Result<Port> {
-    let socket = UdpSocket::bind("127.0.0.1:0").context("a client port")?;
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(2_654_435_761);
+    let [a, b, c, _] = start.wrapping_add(MADE.fetch_add(1, Ordering::Relaxed) << 8).to_be_bytes();
+    let socket = UdpSocket::bind((Ipv4Addr::new(127, a, b, c.max(2)), 0)).context("a client port")?;
     socket.set_nonblocking(true)?;
     Ok(Port { socket, next_id: 1, used: 0, slots: Vec::new() })
 }

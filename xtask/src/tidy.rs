@@ -82,8 +82,8 @@ fn sources(problems: &mut Vec<String>) {
             }
         }
         is_reachable(path, problems);
-        if path.starts_with("crates/wayhouse-node/src/face/") {
-            let own = path["crates/wayhouse-node/src/face/".len()..].split(['/', '.']).next().unwrap_or_default();
+        if let Some(below) = path.strip_prefix("crates/wayhouse-node/src/face/") {
+            let own = below.split(['/', '.']).next().unwrap_or_default();
             for line in text.lines() {
                 let other = line.split("crate::face::").nth(1).map(|rest| {
                     rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default().to_owned()

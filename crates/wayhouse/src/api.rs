@@ -1,0 +1,3 @@
+//! The shapes of the REST interface, one file per version.
+
+pub mod v1;

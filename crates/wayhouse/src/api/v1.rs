@@ -1,0 +1,251 @@
+//! REST data shapes, version 1: what the server writes and clients read.
+//!
+//! Within version 1 fields are only added. Durations are whole seconds; an absent sector is the empty string, as in the
+//! registry. The OpenAPI description is generated from these types.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// An attribute. A list of them keeps order, and a name may repeat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Attribute {
+    /// Its name.
+    #[schema(example = "et")]
+    pub name: String,
+    /// Its value; empty when it has none.
+    #[schema(example = "oic.d.sensor")]
+    pub value: String,
+}
+
+/// How a registrant came to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// It registered itself, or a commissioning tool did (RFC 9176 §5).
+    Directory,
+    /// Its links were fetched from it (RFC 9176 §5.1).
+    SimpleRegistration,
+    /// An operator entered it.
+    Operator,
+}
+
+/// A registrant, without its links.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Registrant {
+    /// Its stable identity.
+    #[schema(example = "0r5x8k2m4q7zt")]
+    pub id: String,
+    /// Endpoint name (`ep`).
+    #[schema(example = "lamp-17")]
+    pub endpoint_name: String,
+    /// Sector (`d`), empty for none.
+    #[schema(example = "upstairs")]
+    pub sector: String,
+    /// Base URI against which its links are resolved.
+    #[schema(example = "coap://[2001:db8::17]")]
+    pub base: String,
+    /// Further endpoint attributes.
+    pub attributes: Vec<Attribute>,
+    /// How many links it has.
+    #[schema(example = 4)]
+    pub link_count: usize,
+    /// How it came to be known.
+    pub origin: Origin,
+    /// Granted lifetime, seconds.
+    #[schema(example = 3600)]
+    pub lifetime_s: u32,
+    /// Time left, seconds.
+    #[schema(example = 2941)]
+    pub remaining_s: u64,
+    /// Time since the last renewal, seconds.
+    #[schema(example = 659)]
+    pub age_s: u64,
+}
+
+/// A registrant with its links.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RegistrantDetail {
+    /// The registrant.
+    #[serde(flatten)]
+    pub registrant: Registrant,
+    /// The path of its registration resource in the directory (CoAP).
+    #[schema(example = "/reg/0r5x8k2m4q7zt")]
+    pub location: String,
+    /// Whether its lease runs. An expired registrant can be revived for a while, but no lookup shows it.
+    pub is_active: bool,
+    /// Whether it named its base itself, instead of having it derived from its address.
+    pub is_base_explicit: bool,
+    /// The address of its last registration or update.
+    #[schema(example = "[2001:db8::17]:5683")]
+    pub source: Option<String>,
+    /// Its links, in order.
+    pub links: Vec<Link>,
+}
+
+/// A link of a registrant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Link {
+    /// The target as registered.
+    #[schema(example = "/light")]
+    pub target: String,
+    /// The target as a full URI.
+    #[schema(example = "coap://[2001:db8::17]/light")]
+    pub resolved_target: String,
+    /// Target attributes in order, `rel` and `anchor` among them when given.
+    pub attributes: Vec<Attribute>,
+}
+
+/// A page of registrants, in an order that stays the same while nothing changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RegistrantPage {
+    /// The registrants of this page.
+    pub registrants: Vec<Registrant>,
+    /// Which page this is, from 0.
+    pub page: u64,
+    /// How many registrants a full page has.
+    pub count: u64,
+    /// Whether a further page follows.
+    pub has_more: bool,
+}
+
+/// A registrant to enter. One of the same name and sector is replaced under the same id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegistrantEntry {
+    /// Endpoint name: 1 to 63 octets.
+    #[schema(example = "lamp-17")]
+    pub endpoint_name: String,
+    /// Sector, empty for none.
+    #[serde(default)]
+    #[schema(example = "upstairs")]
+    pub sector: String,
+    /// Base URI.
+    #[schema(example = "coap://[2001:db8::17]")]
+    pub base: String,
+    /// Lifetime, seconds.
+    #[serde(default = "default_lifetime_s")]
+    #[schema(minimum = 1, default = default_lifetime_s, example = 3600)]
+    pub lifetime_s: u32,
+    /// Further endpoint attributes.
+    #[serde(default)]
+    pub attributes: Vec<Attribute>,
+    /// A link-format document (RFC 6690) whose references are full URIs or start with `/` (RFC 9176 App. C).
+    #[serde(default)]
+    #[schema(example = "</light>;rt=\"light\"")]
+    pub links: String,
+}
+
+/// The lifetime of an entry that names none: that of RFC 9176 §5, 25 hours.
+fn default_lifetime_s() -> u32 {
+    90_000
+}
+
+/// What became of an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Entered {
+    /// The id of the registrant.
+    #[schema(example = "0r5x8k2m4q7zt")]
+    pub id: String,
+    /// Whether it is new, as opposed to replaced.
+    pub is_new: bool,
+}
+
+/// What happened to a registrant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeKind {
+    /// It is new, or back after it had expired.
+    Added,
+    /// Its content changed, perhaps also its lease.
+    Changed,
+    /// Only its lease was renewed.
+    Refreshed,
+    /// It was removed on request.
+    Removed,
+    /// Its lease ran out.
+    Expired,
+}
+
+impl ChangeKind {
+    /// The name of the event that tells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ChangeKind::Added => "added",
+            ChangeKind::Changed => "changed",
+            ChangeKind::Refreshed => "refreshed",
+            ChangeKind::Removed => "removed",
+            ChangeKind::Expired => "expired",
+        }
+    }
+}
+
+/// A change, as the data of a server-sent event of that kind's name; the event's id is the number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Change {
+    /// The number of the change: strictly increasing, with gaps.
+    #[schema(example = 4711)]
+    pub number: u64,
+    /// What happened.
+    pub kind: ChangeKind,
+    /// The registrant after the change; for removals as it was before.
+    pub registrant: Registrant,
+}
+
+/// Sizes and counters of the daemon. Counters start at zero with it and only grow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Status {
+    /// The program's version.
+    pub version: String,
+    /// URIs under which devices reach the directory, the best one first.
+    pub directory_uris: Vec<String>,
+    /// Whether an admin token is configured, without which nobody can change anything here.
+    pub is_changeable: bool,
+    /// Active registrants.
+    pub registrants: u64,
+    /// Octets of text held for them.
+    pub octets: u64,
+    /// Observers of lookups and other resources (CoAP).
+    pub observers: u64,
+    /// Listeners to changes (server-sent events).
+    pub listeners: u64,
+    /// Number of the last change.
+    pub last_change: u64,
+    /// CoAP requests received.
+    pub requests: u64,
+    /// Notifications sent to observers.
+    pub notifications: u64,
+    /// Registrations taken, repeated ones included.
+    pub registrations: u64,
+    /// Updates taken.
+    pub updates: u64,
+    /// Removals on request.
+    pub removals: u64,
+    /// Expiries.
+    pub expiries: u64,
+    /// Lookups answered.
+    pub lookups: u64,
+    /// Requests that the directory refused.
+    pub refusals: u64,
+}
+
+/// Why a request was not done (RFC 9457).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// Always `about:blank`: the status says what kind of problem it is.
+    #[serde(rename = "type")]
+    #[schema(example = "about:blank")]
+    pub kind: String,
+    /// The meaning of the status code.
+    #[schema(example = "Not Found")]
+    pub title: String,
+    /// The status code.
+    #[schema(example = 404)]
+    pub status: u16,
+    /// What is wrong with this request.
+    #[schema(example = "no such entry")]
+    pub detail: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(example = "list the registrants to see which there are")]
+    pub hint: Option<String>,
+}

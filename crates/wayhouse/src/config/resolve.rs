@@ -1,0 +1,125 @@
+//! Puts the layers on top of one another and remembers which one each value came from.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::options::{OPTIONS, Setting, Value};
+use super::{Problem, Settings, Source, file};
+
+/// What settings are made of besides the defaults, from below to above.
+#[derive(Debug, Clone, Default)]
+pub struct Layers {
+    /// A configuration file.
+    pub file: Option<PathBuf>,
+    /// The environment, of which only the variables of options and those that tell the data directory are looked at.
+    pub environment: BTreeMap<String, String>,
+    /// Flags: the flag as it was written, the option it sets, its values.
+    pub flags: Vec<(String, String, Vec<String>)>,
+}
+
+/// Settings, and where they came from.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// The settings.
+    pub settings: Settings,
+    sources: BTreeMap<&'static str, Source>,
+}
+
+impl Resolved {
+    /// Every option with its value and where that came from.
+    pub fn values(&self) -> impl Iterator<Item = (&'static Setting, Value, &Source)> {
+        OPTIONS.iter().map(|setting| (setting, setting.read(&self.settings), self.source(setting.key)))
+    }
+    /// Where the value of an option came from.
+    pub fn source(&self, key: &str) -> &Source {
+        self.sources.get(key).unwrap_or(&Source::Default)
+    }
+
+    fn set(&mut self, setting: &'static Setting, value: &Value, source: Source) -> Result<(), Problem> {
+        match setting.write(&mut self.settings, value) {
+            Ok(()) => {
+                self.sources.insert(setting.key, source);
+                Ok(())
+            }
+            Err(wrong) => Err(Problem { source, key: setting.key.to_owned(), why: wrong.why, hint: wrong.hint }),
+        }
+    }
+}
+
+/// Makes settings of all layers.
+///
+/// # Errors
+/// All problems of all layers.
+pub fn resolve(layers: &Layers) -> Result<Resolved, Vec<Problem>> {
+    let mut resolved = Resolved { settings: Settings::default(), sources: BTreeMap::new() };
+    let mut problems = Vec::new();
+    if let Some(path) = &layers.file {
+        let (written, faults) = file::read(path);
+        problems.extend(faults);
+        problems.extend(written.into_iter().filter_map(|w| resolved.set(w.setting, &w.value, w.source).err()));
+    }
+    for setting in OPTIONS {
+        let name = setting.variable();
+        if let Some(text) = layers.environment.get(&name) {
+            let source = Source::Environment(name);
+            problems.extend(set_text(&mut resolved, setting, text, source).err());
+        }
+    }
+    for (flag, key, values) in &layers.flags {
+        let source = Source::Flag(flag.clone());
+        let Some(setting) = Setting::find(key) else {
+            let hint = match Setting::nearest(key) {
+                Some(setting) => format!("did you mean `{}`?", setting.key),
+                None => "`wayhouse check-config` lists all options".to_owned(),
+            };
+            problems.push(Problem { source, key: key.clone(), why: "no such option".to_owned(), hint });
+            continue;
+        };
+        problems.extend(set_text(&mut resolved, setting, &values.join(" "), source).err());
+    }
+    if resolved.settings.store.data_dir.as_os_str().is_empty() {
+        match default_data_dir(&layers.environment) {
+            Some((path, variable)) => {
+                resolved.settings.store.data_dir = path;
+                resolved.sources.insert("store.data_dir", Source::Environment(variable.to_owned()));
+            }
+            None => problems.push(Problem {
+                source: Source::Default,
+                key: "store.data_dir".to_owned(),
+                why: "there is no home directory to keep data in".to_owned(),
+                hint: "name a directory with --data-dir".to_owned(),
+            }),
+        }
+    }
+    for problem in resolved.settings.node.problems() {
+        let source = resolved.source(problem.key).clone();
+        let (key, why, hint) = (problem.key.to_owned(), problem.why.to_owned(), problem.hint.to_owned());
+        problems.push(Problem { source, key, why, hint });
+    }
+    if problems.is_empty() { Ok(resolved) } else { Err(problems) }
+}
+
+fn set_text(resolved: &mut Resolved, setting: &'static Setting, text: &str, source: Source) -> Result<(), Problem> {
+    match setting.kind.parse(text) {
+        Ok(value) => resolved.set(setting, &value, source),
+        Err(wrong) => Err(Problem { source, key: setting.key.to_owned(), why: wrong.why, hint: wrong.hint }),
+    }
+}
+
+/// Where data is kept when nobody says otherwise, and which variable told so.
+fn default_data_dir(environment: &BTreeMap<String, String>) -> Option<(PathBuf, &'static str)> {
+    // Relative paths are to be ignored, says the specification of base directories.
+    let absolute = |name: &str| environment.get(name).map(Path::new).filter(|path| path.is_absolute());
+    // A service manager may name several; the first is the one of the service itself.
+    let state = environment.get("STATE_DIRECTORY").and_then(|paths| paths.split(':').next());
+    if let Some(state) = state.filter(|path| !path.is_empty()) {
+        return Some((state.into(), "STATE_DIRECTORY"));
+    }
+    if let Some(data) = absolute("XDG_DATA_HOME") {
+        return Some((data.join("wayhouse"), "XDG_DATA_HOME"));
+    }
+    absolute("HOME").map(|home| (home.join(".local/share/wayhouse"), "HOME"))
+}
+
+#[cfg(test)]
+mod tests;

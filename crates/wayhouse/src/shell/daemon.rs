@@ -1,0 +1,360 @@
+//! Puts the daemon together: data directory, sockets, store, node, page, loop.
+//!
+//! The order matters: what can be refused at once (a directory in use, a port taken) is tried before what takes time
+//! (reading the store back). Datagrams that arrive meanwhile wait in the sockets.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+use wayhouse_node::Node;
+use wayhouse_registry::ChangeNumber;
+
+use super::clock::Clock;
+use super::counters::ShellCounters;
+use super::event_loop::{EventLoop, Parts, notify_supervisor};
+use super::handle::NodeHandle;
+use super::links::Links;
+use super::store::{Archive, DataDirectory, Report, StoreError};
+use super::stream::Streams;
+use super::udp::Sockets;
+use crate::config::Settings;
+use crate::http;
+
+/// The default port of CoAP, which URIs leave out.
+const COAP_PORT: u16 = 5683;
+/// Octets of chance in a token that we make: too many to guess.
+const TOKEN_OCTETS: usize = 20;
+/// The token file in the data directory.
+const TOKEN_FILE: &str = "admin-token";
+
+/// Why the daemon does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory or the store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An address cannot be served.
+    #[error("cannot serve {what} on {address}: {error}")]
+    Listen {
+        /// What was to be served there.
+        what: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The admin token cannot be read or made.
+    #[error("the admin token in {}: {error}", path.display())]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The system does not give what every program gets.
+    #[error("the system refuses {what}: {error}")]
+    System {
+        /// What.
+        what: &'static str,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+impl StartError {
+    /// What a person can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            StartError::Store(error) => error.hint(),
+            StartError::Listen { what: "HTTP", .. } => {
+                "is another daemon running? choose another address with --http, or --http off"
+            }
+            StartError::Listen { .. } => "is another CoAP server running? choose another address with --listen",
+            StartError::Token { .. } => "name a file that holds a token with --set http.admin_token_file=FILE",
+            StartError::System { .. } => "are too many programs or files open?",
+        }
+    }
+}
+
+/// Where everything is, for people and scripts.
+#[derive(Debug, Clone)]
+pub struct Whereabouts {
+    /// CoAP over UDP.
+    pub udp: Vec<SocketAddr>,
+    /// CoAP over TCP.
+    pub tcp: Vec<SocketAddr>,
+    /// Whether groups are joined.
+    pub is_multicast_on: bool,
+    /// Page and REST.
+    pub http: Option<SocketAddr>,
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// What was read back from it.
+    pub report: Report,
+    /// The file with the admin token, where it comes from a file.
+    pub token_file: Option<PathBuf>,
+}
+
+/// A daemon that is ready to run.
+#[derive(Debug)]
+pub struct Daemon {
+    event_loop: EventLoop,
+    page: Option<JoinHandle<()>>,
+}
+
+impl Daemon {
+    /// Makes everything ready. Needs a runtime around it. `may_skip_families`: addresses of an IP version that the
+    /// machine does not have are passed over, because nobody asked for them.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn prepare(settings: &Settings, may_skip_families: bool) -> Result<(Daemon, Whereabouts), StartError> {
+        let clock = Clock::start();
+        let directory = DataDirectory::claim(&settings.store.data_dir)?;
+        let (handle, operations, changes) = NodeHandle::new();
+        let counters = Arc::clone(handle.shell_counters());
+        let served = listen(settings, may_skip_families, &counters)?;
+        let page = settings.http.listen.map(bind_page).transpose()?;
+        let (token, token_file) = admin_token(settings)?;
+
+        let archive = Archive::open(directory, settings.store.cache_octets, clock)?;
+        let mut node = Node::new(settings.node.clone(), seed()?);
+        let report = archive.restore(|restored| node.restore(clock.now(), restored).is_ok())?;
+        node.continue_after(ChangeNumber(report.last_change));
+        let store = archive
+            .start(report.last_change, Arc::clone(&counters))
+            .map_err(|error| StartError::System { what: "a thread", error })?;
+
+        let whereabouts = Whereabouts {
+            udp: served.udp,
+            tcp: served.tcp,
+            is_multicast_on: served.links.is_some(),
+            http: page.as_ref().and_then(|page| page.local_addr().ok()),
+            data_dir: settings.store.data_dir.clone(),
+            report,
+            token_file,
+        };
+        let (stopping, stopped) = oneshot::channel();
+        let page = page
+            .map(|listener| {
+                let settings = http::Settings {
+                    admin_token: Some(token),
+                    host_names: settings.http.host_names.clone(),
+                    directory_uris: whereabouts.directory_uris(),
+                    clock,
+                };
+                serve_page(listener, settings, handle, stopped)
+            })
+            .transpose()
+            .map_err(|error| StartError::System { what: "a thread", error })?;
+        let parts = Parts {
+            node,
+            clock,
+            sockets: served.sockets,
+            streams: served.streams,
+            links: served.links,
+            store,
+            operations,
+            changes,
+            counters,
+            stopping,
+        };
+        let event_loop = EventLoop::new(parts).map_err(|error| StartError::System { what: "a timer", error })?;
+        Ok((Daemon { event_loop, page }, whereabouts))
+    }
+
+    /// Runs until a signal ends it.
+    ///
+    /// # Errors
+    /// When the store failed.
+    pub async fn run(self) -> Result<(), StoreError> {
+        notify_supervisor(sd_notify::NotifyState::Ready);
+        self.event_loop.run().await?;
+        // How the page ended is told where it ends; devices are served without it.
+        let _ = self.page.map(JoinHandle::join);
+        Ok(())
+    }
+}
+
+/// All that listens for CoAP.
+struct Served {
+    sockets: Sockets,
+    streams: Streams,
+    links: Option<Links>,
+    udp: Vec<SocketAddr>,
+    tcp: Vec<SocketAddr>,
+}
+
+fn listen(settings: &Settings, may_skip_families: bool, counters: &Arc<ShellCounters>) -> Result<Served, StartError> {
+    let mut served = Served {
+        sockets: Sockets::new(Arc::clone(counters)),
+        streams: Streams::new(settings.node.coap.limits.streams_max, Arc::clone(counters)),
+        links: None,
+        udp: Vec::new(),
+        tcp: Vec::new(),
+    };
+    let mut joins = false;
+    for &address in &settings.coap.listen {
+        let mut tcp_address = address;
+        if settings.coap.is_udp_on {
+            match served.sockets.listen(address, settings.coap.is_multicast_on) {
+                Ok(bound) => {
+                    served.udp.push(bound);
+                    joins |= settings.coap.is_multicast_on && bound.ip().is_unspecified();
+                    // One port for both transports, also where the system chose it.
+                    tcp_address = bound;
+                }
+                Err(error) if may_skip_families && is_family_missing(&error) => {
+                    tracing::warn!(%address, %error, "not served");
+                    continue;
+                }
+                Err(error) => return Err(StartError::Listen { what: "CoAP over UDP", address, error }),
+            }
+        }
+        if settings.coap.is_tcp_on {
+            let outcome = match served.streams.listen(tcp_address) {
+                Err(error) if address.port() == 0 && error.kind() == io::ErrorKind::AddrInUse => {
+                    served.streams.listen(address)
+                }
+                outcome => outcome,
+            };
+            match outcome {
+                Ok(bound) => served.tcp.push(bound),
+                Err(error) if may_skip_families && is_family_missing(&error) => {
+                    tracing::warn!(%address, %error, "not served");
+                }
+                Err(error) => return Err(StartError::Listen { what: "CoAP over TCP", address, error }),
+            }
+        }
+    }
+    if joins {
+        match Links::follow() {
+            Ok(links) => served.links = Some(links),
+            Err(error) => {
+                tracing::warn!(%error, "network interfaces cannot be followed: no multicast groups are joined")
+            }
+        }
+    }
+    Ok(served)
+}
+
+/// Whether the machine lacks the IP version of an address.
+fn is_family_missing(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EAFNOSUPPORT) || error.kind() == io::ErrorKind::AddrNotAvailable
+}
+
+fn bind_page(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
+    let fault = |error| StartError::Listen { what: "HTTP", address, error };
+    let listener = std::net::TcpListener::bind(address).map_err(fault)?;
+    listener.set_nonblocking(true).map_err(fault)?;
+    Ok(listener)
+}
+
+/// Serves the page from a thread and runtime of its own, so that browsers cannot delay devices.
+fn serve_page(
+    listener: std::net::TcpListener,
+    settings: http::Settings,
+    handle: NodeHandle,
+    stopped: oneshot::Receiver<()>,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let serve = async move {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        // A loop that ended without a word ends the page too.
+        http::serve(listener, settings, handle, async { drop(stopped.await) }).await
+    };
+    std::thread::Builder::new().name("page".into()).spawn(move || {
+        if let Err(error) = runtime.block_on(serve) {
+            tracing::error!(%error, "the page is no longer served");
+        }
+    })
+}
+
+/// The admin token and the file it stands in; made where there is none.
+fn admin_token(settings: &Settings) -> Result<(String, Option<PathBuf>), StartError> {
+    if let Some(token) = &settings.http.admin_token {
+        return Ok((token.clone(), None));
+    }
+    let own = settings.store.data_dir.join(TOKEN_FILE);
+    let (path, may_make) = match &settings.http.admin_token_file {
+        Some(path) => (path.clone(), false),
+        None => (own, true),
+    };
+    let fault = |error| StartError::Token { path: path.clone(), error };
+    let token = match std::fs::read_to_string(&path) {
+        Ok(text) if text.trim().is_empty() => {
+            return Err(fault(io::Error::new(io::ErrorKind::InvalidData, "the file is empty")));
+        }
+        Ok(text) => text.trim().to_owned(),
+        Err(error) if may_make && error.kind() == io::ErrorKind::NotFound => make_token(&path).map_err(fault)?,
+        Err(error) => return Err(fault(error)),
+    };
+    Ok((token, Some(path)))
+}
+
+/// Writes a new token that only this user may read.
+fn make_token(path: &Path) -> io::Result<String> {
+    let mut octets = [0; TOKEN_OCTETS];
+    getrandom::fill(&mut octets).map_err(io::Error::other)?;
+    let token: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+    // Written aside first, so that a crash leaves no empty token behind.
+    let draft = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    writeln!(file, "{token}")?;
+    file.sync_all()?;
+    std::fs::rename(&draft, path)?;
+    Ok(token)
+}
+
+/// What all chance of the node grows from.
+fn seed() -> Result<u64, StartError> {
+    getrandom::u64().map_err(|error| StartError::System { what: "random numbers", error: io::Error::other(error) })
+}
+
+impl Whereabouts {
+    /// URIs under which devices reach the directory, the one of the widest reach first.
+    fn directory_uris(&self) -> Vec<String> {
+        let reachable = |bound: &SocketAddr| {
+            let address = if bound.ip().is_unspecified() { outward_address(bound.is_ipv6()) } else { Some(bound.ip()) };
+            address.map(|address| SocketAddr::new(address, bound.port()))
+        };
+        let mut addresses: Vec<_> = self.udp.iter().filter_map(reachable).collect();
+        addresses.sort_by_key(|address| address.ip().is_loopback());
+        let over_tcp = self.tcp.iter().filter_map(reachable).map(|address| uri("coap+tcp", address));
+        addresses.into_iter().map(|address| uri("coap", address)).chain(over_tcp).collect()
+    }
+}
+
+/// A CoAP URI, without the default port.
+pub fn uri(scheme: &str, address: SocketAddr) -> String {
+    match (address.port(), address.ip()) {
+        (COAP_PORT, IpAddr::V4(ip)) => format!("{scheme}://{ip}"),
+        (COAP_PORT, IpAddr::V6(ip)) => format!("{scheme}://[{ip}]"),
+        (port, IpAddr::V6(ip)) => format!("{scheme}://[{ip}]:{port}"),
+        (port, IpAddr::V4(ip)) => format!("{scheme}://{ip}:{port}"),
+    }
+}
+
+/// Our address towards the rest of the world, else the loopback one. Connecting a UDP socket chooses it and sends
+/// nothing; the destinations are reserved for documentation.
+fn outward_address(is_ipv6: bool) -> Option<IpAddr> {
+    let (any, far, loopback) = if is_ipv6 {
+        ("[::]:0", "[2001:db8::1]:9", IpAddr::from(std::net::Ipv6Addr::LOCALHOST))
+    } else {
+        ("0.0.0.0:0", "192.0.2.1:9", IpAddr::from(std::net::Ipv4Addr::LOCALHOST))
+    };
+    let socket = UdpSocket::bind(any).ok()?;
+    match socket.connect(far).and_then(|()| socket.local_addr()) {
+        Ok(address) => Some(address.ip()),
+        Err(_) => Some(loopback),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,497 @@
+//! The one loop that owns the node: it waits for an input, applies it, and lets out what the node has to say.
+//!
+//! ```text
+//! sockets ─┐                       ┌─▶ datagrams, octets ─▶ sockets      at once, or when the change they
+//! streams ─┼▶ next_input ─▶ apply ─┼─▶ answers ─▶ operators              acknowledge is on disk
+//! operators┤              (node)   ├─▶ changes ─▶ store ─▶ progress ─▶ next_input
+//! timer … ─┘                       └─▶ events ─▶ listeners
+//! ```
+//!
+//! Sources take turns, and a turn does a bounded amount of work, so that none starves another. While the store is far
+//! behind, nothing is read that could make more work for it: peers feel that as a slow network.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::time::Interval;
+use wayhouse_node::{Event, Node, Reply};
+use wayhouse_proto::io::{Destination, StreamId, StreamInput, Transmit};
+use wayhouse_registry::{Change, Refusal};
+
+use super::clock::{Alarm, Clock};
+use super::counters::ShellCounters;
+use super::handle::{LiveChange, Operation};
+use super::links::Links;
+use super::store::{self, Store, StoreError};
+use super::stream::{StreamEvent, Streams};
+use super::udp::{Outgoing, Ready, Sockets};
+
+/// Full batches read from one socket in a turn.
+const BATCHES_PER_TURN: usize = 4;
+/// Turns after which the runtime gets to look at descriptors and tasks, even if this loop still has inputs.
+const TURNS_PER_LOOK: u32 = 4;
+/// Datagrams gathered before they are sent: many observers told at once would otherwise fill memory.
+const OUTGOING_MAX: usize = 1024;
+/// Answers that may wait for the store. Reaction: further ones are dropped and counted; their peers ask again.
+const HELD_MAX: usize = 32_768;
+/// How long a stop waits for the store, for answers that depend on it, and for connections to empty.
+const STOP_MAX: Duration = Duration::from_secs(5);
+
+/// What can happen.
+#[derive(Debug)]
+pub enum Input {
+    /// A socket has datagrams, or takes again what waits for it.
+    Datagrams(Ready),
+    /// Something happened on a connection.
+    Stream(StreamEvent),
+    /// Links came or went.
+    Links,
+    /// A person asks.
+    Operator(Operation),
+    /// The process is told something.
+    Signal(Signal),
+    /// The node wants to be woken, or the supervisor to be told that we live.
+    Tick(Tick),
+    /// The store has written changes.
+    Durable,
+}
+
+/// Signals that are heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM or SIGINT: end gracefully.
+    Stop,
+    /// SIGHUP: nothing is re-read while running.
+    Reload,
+}
+
+/// What time brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tick {
+    /// The node has something due.
+    Node,
+    /// A sign of life is due.
+    Watchdog,
+}
+
+/// What the loop works with.
+#[derive(Debug)]
+pub struct Parts {
+    /// The node, with everything restored.
+    pub node: Node,
+    /// The time.
+    pub clock: Clock,
+    /// Datagrams.
+    pub sockets: Sockets,
+    /// Connections.
+    pub streams: Streams,
+    /// Links to join groups on; `None` when they cannot be followed or nothing wants to join.
+    pub links: Option<Links>,
+    /// The running store.
+    pub store: Store,
+    /// Operations to do.
+    pub operations: mpsc::Receiver<Operation>,
+    /// Where changes are told.
+    pub changes: broadcast::Sender<LiveChange>,
+    /// What is counted.
+    pub counters: Arc<ShellCounters>,
+    /// Told when the loop begins to stop.
+    pub stopping: oneshot::Sender<()>,
+}
+
+/// The loop.
+#[derive(Debug)]
+pub struct EventLoop {
+    parts: Parts,
+    alarm: Alarm,
+    signals: mpsc::Receiver<Signal>,
+    watchdog: Option<Interval>,
+    /// The time of the input being applied.
+    now: Instant,
+    /// When the node wants to be woken.
+    wakeup: Option<Instant>,
+    /// The source that is asked first.
+    next_source: usize,
+    /// The octets of `outgoing`.
+    octets: Vec<u8>,
+    outgoing: Vec<Outgoing>,
+    /// Changes on their way to the store.
+    unsaved: Vec<Change>,
+    /// Changes that wait in the store.
+    backlog: usize,
+    /// The number up to which changes are on disk.
+    durable: u64,
+    /// What waits for that number, in the order in which it came.
+    held: VecDeque<Held>,
+    held_answers: VecDeque<HeldAnswer>,
+}
+
+/// Something to send once a change is on disk.
+#[derive(Debug)]
+struct Held {
+    after: u64,
+    to: Destination,
+    octets: Box<[u8]>,
+}
+
+/// An answer to an operator that waits likewise.
+#[derive(Debug)]
+struct HeldAnswer {
+    after: u64,
+    answer: oneshot::Sender<Result<Reply, Refusal>>,
+    reply: Reply,
+}
+
+impl EventLoop {
+    /// A loop, ready to run. Needs a runtime around it.
+    ///
+    /// # Errors
+    /// When the system has no timer or no signals to give.
+    pub fn new(mut parts: Parts) -> std::io::Result<EventLoop> {
+        parts.node.set_event_interest(true);
+        // Half the time that the supervisor grants, as it recommends.
+        let watchdog = sd_notify::watchdog_enabled().map(|granted| tokio::time::interval(granted / 2));
+        Ok(EventLoop {
+            alarm: Alarm::new(parts.clock)?,
+            signals: hear_signals()?,
+            watchdog,
+            now: parts.clock.now(),
+            wakeup: parts.node.poll_timeout().map(|wakeup| wakeup.at),
+            next_source: 0,
+            octets: Vec::new(),
+            outgoing: Vec::new(),
+            unsaved: Vec::new(),
+            backlog: 0,
+            durable: parts.store.durable(),
+            held: VecDeque::new(),
+            held_answers: VecDeque::new(),
+            parts,
+        })
+    }
+
+    /// Runs until a signal ends it.
+    ///
+    /// # Errors
+    /// When the store fails: what is not on disk must not be acknowledged.
+    pub async fn run(mut self) -> Result<(), StoreError> {
+        for turn in 1u32.. {
+            match self.next_input().await? {
+                Input::Signal(Signal::Stop) => break,
+                input => self.apply(input),
+            }
+            if turn.is_multiple_of(TURNS_PER_LOOK) {
+                tokio::task::yield_now().await;
+            }
+        }
+        self.stop().await
+    }
+
+    /// Waits for what happens next.
+    async fn next_input(&mut self) -> Result<Input, StoreError> {
+        poll_fn(|context| self.poll_input(context)).await
+    }
+
+    fn poll_input(&mut self, context: &mut Context<'_>) -> Poll<Result<Input, StoreError>> {
+        const SOURCES: usize = 8;
+        for step in 0..SOURCES {
+            let source = (self.next_source + step) % SOURCES;
+            let is_waiting_for_store = self.backlog >= store::BACKLOG_MAX;
+            let parts = &mut self.parts;
+            let found = match source {
+                0 => parts.store.poll_progress(context)?.map(|()| Input::Durable),
+                1 => self.signals.poll_recv(context).map(|signal| Input::Signal(signal.unwrap_or(Signal::Stop))),
+                2 => poll_watchdog(&mut self.watchdog, context).map(|()| Input::Tick(Tick::Watchdog)),
+                3 => poll_links(&mut parts.links, context).map(|()| Input::Links),
+                _ if is_waiting_for_store => Poll::Pending,
+                4 if self.wakeup.is_some_and(|at| at <= self.now) => Poll::Ready(Input::Tick(Tick::Node)),
+                4 => self.alarm.poll(context, self.wakeup).map(|()| Input::Tick(Tick::Node)),
+                5 => poll_operation(&mut parts.operations, context).map(Input::Operator),
+                6 => parts.streams.poll_event(context).map(Input::Stream),
+                _ => parts.sockets.poll_ready(context).map(Input::Datagrams),
+            };
+            if let Poll::Ready(input) = found {
+                self.next_source = (source + 1) % SOURCES;
+                return Poll::Ready(Ok(input));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Lets the node have an input, and lets out what it has to say.
+    fn apply(&mut self, input: Input) {
+        self.now = self.parts.clock.now();
+        match input {
+            Input::Datagrams(Ready::ToReceive(socket)) => self.take_datagrams(socket),
+            Input::Datagrams(Ready::ToSend(socket)) => self.parts.sockets.send_backlog(socket),
+            Input::Stream(event) => self.take_stream_event(event),
+            Input::Links => {
+                let links = self.parts.links.iter().flat_map(Links::up);
+                let served = self.parts.sockets.join_groups(links);
+                tracing::debug!(served, "groups joined");
+            }
+            Input::Operator(operation) => self.take_operation(operation),
+            Input::Signal(_) => tracing::info!("settings are read at the start only: restart to apply changes"),
+            Input::Tick(Tick::Node) => self.parts.node.handle_timeout(self.now),
+            Input::Tick(Tick::Watchdog) => notify_supervisor(sd_notify::NotifyState::Watchdog),
+            Input::Durable => self.release_held(),
+        }
+        self.drain();
+        self.flush();
+    }
+
+    fn take_datagrams(&mut self, socket: usize) {
+        for _ in 0..BATCHES_PER_TURN {
+            let (count, may_have_more) = self.parts.sockets.receive(socket);
+            for number in 0..count {
+                if let Some((meta, bytes)) = self.parts.sockets.datagram(socket, number) {
+                    self.parts.node.handle_datagram(self.now, &meta, bytes);
+                    self.drain();
+                }
+            }
+            if !may_have_more {
+                break;
+            }
+            self.flush();
+            self.now = self.parts.clock.now();
+        }
+    }
+
+    fn take_stream_event(&mut self, event: StreamEvent) {
+        let Parts { node, streams, .. } = &mut self.parts;
+        match event {
+            StreamEvent::Accepted(stream, remote) => {
+                if let Some((id, local)) = streams.open(stream, remote) {
+                    node.handle_stream(self.now, id, StreamInput::Opened { remote, local, is_initiator: false });
+                }
+            }
+            StreamEvent::Data(id, octets) => node.handle_stream(self.now, id, StreamInput::Data(&octets)),
+            StreamEvent::Closed(id) => node.handle_stream(self.now, id, StreamInput::Closed),
+        }
+    }
+
+    fn take_operation(&mut self, operation: Operation) {
+        let Operation { command, answer } = operation;
+        match self.parts.node.command(self.now, command) {
+            Ok(reply) => {
+                let after = match &reply {
+                    Reply::Registered { durable_after, .. } | Reply::Removed { durable_after } => *durable_after,
+                    Reply::Registrants { .. } | Reply::Registrant(_) | Reply::Status(_) => 0,
+                };
+                self.held_answers.push_back(HeldAnswer { after, answer, reply });
+                self.release_answers();
+            }
+            // Whoever asked may have gone meanwhile.
+            Err(refusal) => drop(answer.send(Err(refusal))),
+        }
+    }
+
+    /// Takes everything the node has to say; datagrams are sent by the next [`EventLoop::flush`].
+    fn drain(&mut self) {
+        let mut start = self.octets.len();
+        while let Some(transmit) = self.parts.node.poll_transmit(&mut self.octets) {
+            let end = self.octets.len();
+            debug_assert_eq!(end - start, transmit.octets, "a transmission tells its size");
+            if self.let_out(transmit, start) {
+                start = end;
+            } else {
+                self.octets.truncate(start);
+            }
+            if self.outgoing.len() >= OUTGOING_MAX {
+                self.flush();
+                start = 0;
+            }
+        }
+        let known = self.unsaved.len();
+        while let Some(change) = self.parts.node.poll_persist() {
+            self.unsaved.push(change);
+        }
+        if self.unsaved.len() > known {
+            assert!(
+                !self.parts.node.take_persist_lag(),
+                "the log keeps what one input changes until it is fetched here"
+            );
+        }
+        while let Some(event) = self.parts.node.poll_event() {
+            self.tell(event);
+        }
+    }
+
+    /// Sends, keeps or holds one transmission, whose octets stand behind `start`; whether they must stay there.
+    fn let_out(&mut self, transmit: Transmit, start: usize) -> bool {
+        let is_behind_held = match transmit.to {
+            // An end must not overtake what was to be said before.
+            Destination::CloseStream(id) => self.held.iter().any(|held| held.to == Destination::Stream(id)),
+            Destination::Datagram { .. } | Destination::Stream(_) => false,
+        };
+        if transmit.durable_after > self.durable || is_behind_held {
+            if self.held.len() >= HELD_MAX {
+                self.parts.counters.held_dropped.add(1);
+            } else {
+                let octets = self.octets[start..].into();
+                self.held.push_back(Held { after: transmit.durable_after, to: transmit.to, octets });
+            }
+            return false;
+        }
+        match transmit.to {
+            Destination::Datagram { socket, remote, local, interface } => {
+                let octets = start..self.octets.len();
+                self.outgoing.push(Outgoing { socket, remote, local, interface, octets });
+                true
+            }
+            Destination::Stream(id) => {
+                self.parts.streams.send(id, &self.octets[start..]);
+                false
+            }
+            Destination::CloseStream(id) => {
+                self.parts.streams.close(id);
+                false
+            }
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        match event {
+            // An error only says that nobody listens.
+            Event::Changed(change) if self.parts.changes.receiver_count() > 0 => {
+                let _ = self.parts.changes.send(Arc::new(change));
+            }
+            Event::Changed(_) => {}
+            Event::Lagged { missed } => tracing::debug!(missed, "events were dropped"),
+            Event::Warning(what) => tracing::warn!("{what}"),
+        }
+    }
+
+    /// Hands changes to the store and datagrams to the system.
+    fn flush(&mut self) {
+        // The store first: it can begin while we send.
+        if !self.unsaved.is_empty() {
+            self.backlog = self.parts.store.push(&mut self.unsaved);
+            self.parts.counters.store_backlog.set(self.backlog as u64);
+        }
+        if !self.outgoing.is_empty() {
+            self.parts.sockets.send(&self.octets, &self.outgoing);
+            self.outgoing.clear();
+        }
+        self.octets.clear();
+        self.wakeup = self.parts.node.poll_timeout().map(|wakeup| wakeup.at);
+    }
+
+    /// Lets out what waited for changes that are on disk.
+    fn release_held(&mut self) {
+        self.durable = self.parts.store.durable();
+        self.backlog = self.parts.store.backlog();
+        self.parts.counters.store_backlog.set(self.backlog as u64);
+        while self.held.front().is_some_and(|held| held.after <= self.durable) {
+            let Some(held) = self.held.pop_front() else { break };
+            let start = self.octets.len();
+            self.octets.extend_from_slice(&held.octets);
+            let transmit = Transmit { to: held.to, octets: held.octets.len(), durable_after: held.after };
+            if !self.let_out(transmit, start) {
+                self.octets.truncate(start);
+            }
+            if self.outgoing.len() >= OUTGOING_MAX {
+                self.flush();
+            }
+        }
+        self.release_answers();
+    }
+
+    fn release_answers(&mut self) {
+        while self.held_answers.front().is_some_and(|held| held.after <= self.durable) {
+            let Some(held) = self.held_answers.pop_front() else { break };
+            // Whoever asked may have gone meanwhile.
+            let _ = held.answer.send(Ok(held.reply));
+        }
+    }
+
+    /// Ends: takes nothing new, answers what waits for the store, says goodbye on connections, closes the store.
+    async fn stop(mut self) -> Result<(), StoreError> {
+        tracing::info!("stopping");
+        notify_supervisor(sd_notify::NotifyState::Stopping);
+        self.parts.streams.stop_accepting();
+        let deadline = tokio::time::Instant::now() + STOP_MAX;
+        let answered = tokio::time::timeout_at(deadline, async {
+            while !self.held.is_empty() || !self.held_answers.is_empty() {
+                poll_fn(|context| self.parts.store.poll_progress(context)).await?;
+                self.apply(Input::Durable);
+            }
+            Ok::<(), StoreError>(())
+        });
+        match answered.await {
+            Ok(outcome) => outcome?,
+            Err(_) => tracing::warn!(left = self.held.len(), "some answers could not wait for the store any longer"),
+        }
+        for id in self.parts.streams.open_ids() {
+            self.release_stream(id);
+        }
+        let Parts { store, streams, stopping, .. } = self.parts;
+        let _ = stopping.send(());
+        if tokio::time::timeout_at(deadline, streams.finish()).await.is_err() {
+            tracing::debug!("some connections did not take what was sent");
+        }
+        store.finish()
+    }
+
+    fn release_stream(&mut self, id: StreamId) {
+        self.parts.node.release_stream(self.now, id);
+        self.drain();
+        self.flush();
+    }
+}
+
+fn poll_watchdog(watchdog: &mut Option<Interval>, context: &mut Context<'_>) -> Poll<()> {
+    match watchdog {
+        Some(interval) => interval.poll_tick(context).map(|_| ()),
+        None => Poll::Pending,
+    }
+}
+
+fn poll_links(links: &mut Option<Links>, context: &mut Context<'_>) -> Poll<()> {
+    match links {
+        Some(links) => links.poll_change(context),
+        None => Poll::Pending,
+    }
+}
+
+/// Operations end when nobody holds a handle any more; then none will come.
+fn poll_operation(operations: &mut mpsc::Receiver<Operation>, context: &mut Context<'_>) -> Poll<Operation> {
+    match ready!(operations.poll_recv(context)) {
+        Some(operation) => Poll::Ready(operation),
+        None => Poll::Pending,
+    }
+}
+
+/// Hears signals in a task of its own, so that the loop asks one source instead of three.
+fn hear_signals() -> std::io::Result<mpsc::Receiver<Signal>> {
+    let (tell, heard) = mpsc::channel(4);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        loop {
+            let signal = tokio::select! {
+                biased;
+                // Heard first, as it may have come first; a stop would end the hearing.
+                _ = hang_up.recv() => Signal::Reload,
+                _ = terminate.recv() => Signal::Stop,
+                _ = interrupt.recv() => Signal::Stop,
+            };
+            if tell.send(signal).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(heard)
+}
+
+/// Tells a supervisor, where there is one.
+pub fn notify_supervisor(state: sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::debug!(%error, "the supervisor cannot be told");
+    }
+}

@@ -1,0 +1,676 @@
+//! UDP sockets: datagrams in batches, with the destination address and interface of each.
+//!
+//! The one file with unsafe code: it calls `recvmmsg`, `sendmmsg` and `setsockopt`. All buffers are made once; a
+//! datagram costs no allocation. Three roles share one table of sockets:
+//!
+//! - *listeners*, one per configured address, IPv4 and IPv6 apart;
+//! - *multicast sockets*, one per listener on a wildcard address: they alone join groups. What they receive is told as
+//!   received by their listener;
+//! - *client sockets* on ephemeral ports, opened when the first datagram wants to leave from them.
+#![allow(unsafe_code)]
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::mem::{size_of, zeroed};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::ops::Range;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::ptr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use libc::{c_int, c_void};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use wayhouse_proto::io::{Meta, SocketId};
+
+use super::counters::ShellCounters;
+
+/// Datagrams of one system call. More gains nothing measurable, and a turn of the loop stays short.
+pub const BATCH: usize = 64;
+/// Room for one datagram: none that IP can carry is cut. The odd part keeps the starts of the buffers from falling
+/// into one set of the processor's cache; pages that no datagram reaches stay untouched.
+const DATAGRAM_OCTETS: usize = (64 << 10) + 320;
+/// Room for the control messages of one datagram: an address and an interface.
+const CONTROL_OCTETS: usize = 64;
+/// Wanted size of the system's receive and send buffers: a burst of some thousand small datagrams. The system may grant less.
+const SOCKET_BUFFER_OCTETS: usize = 4 << 20;
+/// Datagrams that may wait for one socket whose send buffer is full. Reaction: further ones are dropped and counted.
+const BACKLOG_MAX: usize = 4096;
+
+/// "All CoAP Nodes" and "All CoRE Resource Directories" for IPv4 (RFC 7252 §12.8, RFC 9176 §9.5).
+const GROUPS_V4: [Ipv4Addr; 2] = [Ipv4Addr::new(224, 0, 1, 187), Ipv4Addr::new(224, 0, 1, 190)];
+/// The same for IPv6, link-local and site-local.
+const GROUPS_V6: [Ipv6Addr; 4] = [
+    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfd),
+    Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0, 0xfd),
+    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfe),
+    Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0, 0xfe),
+];
+
+/// One datagram to send.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// From which socket.
+    pub socket: SocketId,
+    /// To whom.
+    pub remote: SocketAddr,
+    /// Source address to use.
+    pub local: Option<IpAddr>,
+    /// Interface to leave by, 0 for any. Followed where the address alone does not say it: multicast and link-local.
+    pub interface: u32,
+    /// Where its octets stand in the buffer given to [`Sockets::send`].
+    pub octets: Range<usize>,
+}
+
+/// Something that a socket is ready for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ready {
+    /// The n-th socket has datagrams.
+    ToReceive(usize),
+    /// The n-th socket takes again what waits for it.
+    ToSend(usize),
+}
+
+/// All UDP sockets of the daemon, and the buffers they share.
+#[derive(Debug)]
+pub struct Sockets {
+    sockets: Vec<UdpSocket>,
+    /// Index of the socket of each listener.
+    listeners: Vec<usize>,
+    /// Indexes of the multicast sockets.
+    multicast: Vec<usize>,
+    /// Index of each client socket, by number and whether it is for IPv6. `None`: it could not be opened.
+    clients: BTreeMap<(u16, bool), Option<usize>>,
+    /// Which socket is asked first, so that a busy one does not hide the others.
+    first_asked: usize,
+    incoming: Incoming,
+    outgoing: OutgoingBatch,
+    counters: Arc<ShellCounters>,
+}
+
+/// One socket.
+#[derive(Debug)]
+struct UdpSocket {
+    fd: AsyncFd<Socket>,
+    id: SocketId,
+    bound: SocketAddr,
+    backlog: Option<Backlog>,
+}
+
+/// What waits for a socket whose send buffer is full.
+#[derive(Debug)]
+struct Backlog {
+    /// The same socket, watched for room. Only then: watching always would wake the loop for every datagram sent.
+    writable: AsyncFd<Socket>,
+    waiting: VecDeque<(Outgoing, Box<[u8]>)>,
+}
+
+impl Sockets {
+    /// No sockets.
+    pub fn new(counters: Arc<ShellCounters>) -> Sockets {
+        Sockets {
+            sockets: Vec::new(),
+            listeners: Vec::new(),
+            multicast: Vec::new(),
+            clients: BTreeMap::new(),
+            first_asked: 0,
+            incoming: Incoming::new(),
+            outgoing: OutgoingBatch::new(),
+            counters,
+        }
+    }
+
+    /// Opens the next listener (`SocketId::Listener` counts them in this order) and, on a wildcard address when wanted,
+    /// its multicast socket. Returns the address it got.
+    ///
+    /// # Errors
+    /// When the address is not ours or taken.
+    pub fn listen(&mut self, address: SocketAddr, wants_multicast: bool) -> io::Result<SocketAddr> {
+        let id = SocketId::Listener(self.listeners.len() as u16);
+        let mut wanted = address;
+        let multicast = if wants_multicast && address.ip().is_unspecified() {
+            // Bound first, so that the listener is the later one, which Linux prefers for unicast. Should unicast
+            // arrive here all the same, it is handled as if it had arrived there.
+            let socket = open(address)?;
+            socket.set_reuse_address(true)?;
+            socket.bind(&address.into())?;
+            wanted.set_port(local_address(&socket)?.port());
+            Some(UdpSocket::new(socket, id)?)
+        } else {
+            None
+        };
+        let socket = open(wanted)?;
+        socket.set_reuse_address(multicast.is_some())?;
+        socket.bind(&wanted.into())?;
+        // Nobody else may bind to this port from here on, another daemon of this kind included.
+        socket.set_reuse_address(false)?;
+        let socket = UdpSocket::new(socket, id)?;
+        let bound = socket.bound;
+        self.listeners.push(self.sockets.len());
+        self.sockets.push(socket);
+        if let Some(multicast) = multicast {
+            self.multicast.push(self.sockets.len());
+            self.sockets.push(multicast);
+        }
+        Ok(bound)
+    }
+
+    /// Joins the groups on every link given; those joined before are left as they are. Returns how many pairs of
+    /// group and link are served.
+    pub fn join_groups(&self, links: impl Iterator<Item = u32>) -> usize {
+        let mut served = 0;
+        let mut refusals = BTreeSet::new();
+        for link in links {
+            for &index in &self.multicast {
+                let socket = &self.sockets[index];
+                let outcomes: Vec<io::Result<()>> = if socket.bound.is_ipv4() {
+                    let by = InterfaceIndexOrAddress::Index(link);
+                    GROUPS_V4.iter().map(|group| socket.fd.get_ref().join_multicast_v4_n(group, &by)).collect()
+                } else {
+                    GROUPS_V6.iter().map(|group| socket.fd.get_ref().join_multicast_v6(group, link)).collect()
+                };
+                for outcome in outcomes {
+                    match outcome {
+                        Ok(()) => served += 1,
+                        Err(error) if error.kind() == io::ErrorKind::AddrInUse => served += 1,
+                        Err(error) => drop(refusals.insert(error.kind())),
+                    }
+                }
+            }
+        }
+        for kind in refusals {
+            // Usual for links without IPv6, or without an address yet: they are asked again when that changes.
+            tracing::debug!(%kind, "some link takes no multicast groups");
+        }
+        served
+    }
+
+    /// Waits until a socket has something to receive, or takes again what waits for it.
+    pub fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Ready> {
+        let count = self.sockets.len();
+        for step in 0..count {
+            let index = (self.first_asked + step) % count;
+            let socket = &self.sockets[index];
+            if let Some(backlog) = &socket.backlog
+                && backlog.writable.poll_write_ready(context).is_ready()
+            {
+                return Poll::Ready(Ready::ToSend(index));
+            }
+            if socket.fd.poll_read_ready(context).is_ready() {
+                self.first_asked = index + 1;
+                return Poll::Ready(Ready::ToReceive(index));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Reads what is there, [`BATCH`] at most; returns how many datagrams there are and whether there may be more.
+    /// They are then read with [`Sockets::datagram`].
+    pub fn receive(&mut self, index: usize) -> (usize, bool) {
+        let mut count = 0;
+        let socket = &self.sockets[index];
+        let incoming = &mut self.incoming;
+        // Less than a full batch means that the system had no more at that moment: readiness is given back without
+        // asking once more.
+        let outcome = socket.fd.try_io(Interest::READABLE, |socket| {
+            count = incoming.receive(socket)?;
+            if count < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        if count > 0 {
+            self.counters.batches_in.add(1);
+            self.counters.datagrams_in.add(count as u64);
+        }
+        let may_have_more = match outcome {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+            Err(error) => {
+                // A pending error of the socket; reading it has cleared it.
+                tracing::debug!(%error, "receiving failed");
+                true
+            }
+        };
+        (count, may_have_more)
+    }
+
+    /// The n-th datagram that [`Sockets::receive`] read from a socket; `None` when it is not for us.
+    pub fn datagram(&self, index: usize, number: usize) -> Option<(Meta, &[u8])> {
+        let datagram = self.incoming.datagram(&self.sockets[index], number);
+        if datagram.is_none() {
+            self.counters.datagrams_in_dropped.add(1);
+        }
+        datagram
+    }
+
+    /// Sends datagrams whose octets stand in `octets`. What cannot be sent is dropped and counted: UDP promises nothing.
+    pub fn send(&mut self, octets: &[u8], outgoing: &[Outgoing]) {
+        let mut rest = outgoing;
+        while let Some(first) = rest.first() {
+            let is_same =
+                |other: &Outgoing| other.socket == first.socket && other.remote.is_ipv4() == first.remote.is_ipv4();
+            let run = rest.iter().take(BATCH).take_while(|other| is_same(other)).count();
+            let (now, later) = rest.split_at(run);
+            rest = later;
+            match self.socket_for(first) {
+                Some(index) => self.send_run(index, octets, now),
+                None => self.counters.datagrams_out_dropped.add(run as u64),
+            }
+        }
+    }
+
+    /// Sends what waits for a socket.
+    pub fn send_backlog(&mut self, index: usize) {
+        let Some(backlog) = self.sockets[index].backlog.take() else { return };
+        for (outgoing, octets) in backlog.waiting {
+            self.send_run(index, &octets, &[outgoing]);
+        }
+    }
+
+    /// Sends datagrams of one socket, in order; those that find its buffer full wait.
+    fn send_run(&mut self, index: usize, octets: &[u8], run: &[Outgoing]) {
+        let socket = &mut self.sockets[index];
+        let mut sent = 0;
+        if socket.backlog.is_none() {
+            let is_wildcard = socket.bound.ip().is_unspecified();
+            self.outgoing.fill(octets, run, is_wildcard);
+            while sent < run.len() {
+                match self.outgoing.send(socket.fd.get_ref(), sent..run.len()) {
+                    Ok(count) => {
+                        self.counters.batches_out.add(1);
+                        self.counters.datagrams_out.add(count as u64);
+                        sent += count;
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) => {
+                        // The first one of the rest is refused (no route, too large, forbidden); the others may pass.
+                        tracing::debug!(%error, "a datagram was refused");
+                        self.counters.datagrams_out_dropped.add(1);
+                        sent += 1;
+                    }
+                }
+            }
+        }
+        for waiting in &run[sent..] {
+            if !socket.keep(waiting, &octets[waiting.octets.clone()]) {
+                self.counters.datagrams_out_dropped.add(1);
+            }
+        }
+    }
+
+    /// The index of the socket a datagram leaves from; client sockets are opened here.
+    fn socket_for(&mut self, outgoing: &Outgoing) -> Option<usize> {
+        let is_ipv6 = outgoing.remote.is_ipv6();
+        match outgoing.socket {
+            SocketId::Listener(number) => {
+                let is_fit = |&index: &usize| self.sockets[index].bound.is_ipv6() == is_ipv6;
+                let own = self.listeners.get(usize::from(number)).copied().filter(is_fit);
+                // A listener of the other family cannot reach the peer; the first that can stands in.
+                own.or_else(|| self.listeners.iter().copied().find(is_fit))
+            }
+            SocketId::Client(number) => {
+                if let Some(&known) = self.clients.get(&(number, is_ipv6)) {
+                    return known;
+                }
+                let opened = self.open_client(number, is_ipv6);
+                if let Err(error) = &opened {
+                    tracing::warn!(%error, number, "a client socket cannot be opened");
+                }
+                let index = opened.ok();
+                self.clients.insert((number, is_ipv6), index);
+                index
+            }
+        }
+    }
+
+    fn open_client(&mut self, number: u16, is_ipv6: bool) -> io::Result<usize> {
+        let any: IpAddr = if is_ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+        let address = SocketAddr::new(any, 0);
+        let socket = open(address)?;
+        socket.bind(&address.into())?;
+        self.sockets.push(UdpSocket::new(socket, SocketId::Client(number))?);
+        Ok(self.sockets.len() - 1)
+    }
+}
+
+impl UdpSocket {
+    fn new(socket: Socket, id: SocketId) -> io::Result<UdpSocket> {
+        let bound = local_address(&socket)?;
+        Ok(UdpSocket { fd: watch(socket, Interest::READABLE)?, id, bound, backlog: None })
+    }
+
+    /// Lets a datagram wait for room; whether there was place for it.
+    fn keep(&mut self, outgoing: &Outgoing, octets: &[u8]) -> bool {
+        if self.backlog.is_none() {
+            let Ok(socket) = self.fd.get_ref().try_clone() else { return false };
+            let Ok(writable) = watch(socket, Interest::WRITABLE) else { return false };
+            self.backlog = Some(Backlog { writable, waiting: VecDeque::new() });
+        }
+        let waiting = &mut self.backlog.as_mut().expect("made above").waiting;
+        if waiting.len() >= BACKLOG_MAX {
+            return false;
+        }
+        waiting.push_back((Outgoing { octets: 0..octets.len(), ..outgoing.clone() }, octets.into()));
+        true
+    }
+}
+
+/// A socket with every option but its address.
+fn open(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
+    // Without the right to more, the system grants what it allows; that works too.
+    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_OCTETS);
+    let _ = socket.set_send_buffer_size(SOCKET_BUFFER_OCTETS);
+    if address.is_ipv4() {
+        // Without this, every wildcard socket receives what any program on the machine has joined.
+        socket.set_multicast_all_v4(false)?;
+        if address.ip().is_unspecified() {
+            set_flag(&socket, libc::IPPROTO_IP, libc::IP_PKTINFO)?;
+        }
+    } else {
+        socket.set_only_v6(true)?;
+        socket.set_multicast_all_v6(false)?;
+        if address.ip().is_unspecified() {
+            set_flag(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO)?;
+        }
+    }
+    Ok(socket)
+}
+
+/// Has the runtime watch a descriptor for readiness.
+pub(super) fn watch<T>(descriptor: T, interest: Interest) -> io::Result<AsyncFd<T>>
+where
+    T: AsRawFd + Into<OwnedFd>,
+{
+    // SAFETY: what can become an `OwnedFd` owns its descriptor, which thus stays open and the same until it is dropped.
+    unsafe { AsyncFd::register_with_interest(descriptor, interest) }.map_err(io::Error::from)
+}
+
+fn local_address(socket: &Socket) -> io::Result<SocketAddr> {
+    Ok(socket.local_addr()?.as_socket().expect("it is an IP socket"))
+}
+
+fn set_flag(socket: &Socket, level: c_int, name: c_int) -> io::Result<()> {
+    let on: c_int = 1;
+    // SAFETY: the descriptor is open, and the pointer and length name a living integer.
+    let outcome = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), level, name, ptr::from_ref(&on).cast(), size_of::<c_int>() as u32)
+    };
+    if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Room for control messages, aligned as their headers must be.
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+struct Control([u8; CONTROL_OCTETS]);
+
+/// The buffers of received datagrams. The message headers point into the other vectors, which are never resized.
+struct Incoming {
+    octets: Vec<u8>,
+    names: Vec<libc::sockaddr_storage>,
+    controls: Vec<Control>,
+    _vectors: Vec<libc::iovec>,
+    headers: Vec<libc::mmsghdr>,
+    /// Headers that the last call wrote to and that must be set anew.
+    used: usize,
+}
+
+impl std::fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Incoming").field("used", &self.used).finish_non_exhaustive()
+    }
+}
+
+impl Incoming {
+    fn new() -> Incoming {
+        // SAFETY: all-zero octets are valid for these structures of integers and pointers.
+        let (name, header): (libc::sockaddr_storage, libc::mmsghdr) = unsafe { (zeroed(), zeroed()) };
+        let mut octets = vec![0u8; BATCH * DATAGRAM_OCTETS];
+        let mut names = vec![name; BATCH];
+        let mut controls = vec![Control([0; CONTROL_OCTETS]); BATCH];
+        let mut vectors: Vec<libc::iovec> = octets
+            .chunks_exact_mut(DATAGRAM_OCTETS)
+            .map(|room| libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: DATAGRAM_OCTETS })
+            .collect();
+        let mut headers = vec![header; BATCH];
+        for (index, header) in headers.iter_mut().enumerate() {
+            header.msg_hdr.msg_name = ptr::from_mut(&mut names[index]).cast();
+            header.msg_hdr.msg_iov = &mut vectors[index];
+            header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_control = ptr::from_mut(&mut controls[index]).cast();
+        }
+        Incoming { octets, names, controls, _vectors: vectors, headers, used: BATCH }
+    }
+
+    fn receive(&mut self, socket: &Socket) -> io::Result<usize> {
+        for header in &mut self.headers[..self.used] {
+            header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as u32;
+            header.msg_hdr.msg_controllen = CONTROL_OCTETS as _;
+            header.msg_hdr.msg_flags = 0;
+        }
+        // SAFETY: the descriptor is open; every header points to one name, one vector and one control buffer of this
+        // value, which live as long as it does, are not moved, and have the lengths given.
+        let count = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                self.headers.as_mut_ptr(),
+                BATCH as u32,
+                libc::MSG_DONTWAIT as _,
+                ptr::null_mut(),
+            )
+        };
+        if count < 0 {
+            // The system may have written to any of the headers before it failed.
+            self.used = BATCH;
+            return Err(io::Error::last_os_error());
+        }
+        self.used = count as usize;
+        Ok(self.used)
+    }
+
+    fn datagram(&self, socket: &UdpSocket, number: usize) -> Option<(Meta, &[u8])> {
+        let header = &self.headers[number];
+        if header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
+            return None;
+        }
+        let remote = read_name(&self.names[number]).filter(|remote| remote.port() != 0)?;
+        let start = number * DATAGRAM_OCTETS;
+        let bytes = &self.octets[start..start + header.msg_len as usize];
+        let mut meta = Meta { socket: socket.id, remote, local: None, interface: 0, is_multicast: false, group: None };
+        let control = &self.controls[number].0[..header.msg_hdr.msg_controllen.min(CONTROL_OCTETS)];
+        match read_destination(control) {
+            Some(destination) if destination.is_broadcast => return None,
+            Some(destination) => {
+                meta.interface = destination.interface;
+                meta.is_multicast = destination.address.is_multicast();
+                *(if meta.is_multicast { &mut meta.group } else { &mut meta.local }) = Some(destination.address);
+            }
+            // Bound to one address: that is the destination.
+            None if !socket.bound.ip().is_unspecified() => {
+                meta.local = Some(socket.bound.ip());
+                if let SocketAddr::V6(bound) = socket.bound {
+                    meta.interface = bound.scope_id();
+                }
+            }
+            None => {}
+        }
+        Some((meta, bytes))
+    }
+}
+
+/// Where a datagram was sent to.
+struct DatagramDestination {
+    address: IpAddr,
+    interface: u32,
+    is_broadcast: bool,
+}
+
+/// Reads IP_PKTINFO or IPV6_PKTINFO.
+///
+/// A control message is a length (that of a word, itself included), a level and a type (four octets each), and data;
+/// the next one starts at a multiple of a word. One such option is set on a socket, so that the first message is it.
+fn read_destination(control: &[u8]) -> Option<DatagramDestination> {
+    const WORD: usize = size_of::<usize>();
+    let octets = usize::from_ne_bytes(*control.first_chunk()?);
+    let field = |at: usize| Some(c_int::from_ne_bytes(*control.get(at..)?.first_chunk()?));
+    let (level, kind) = (field(WORD)?, field(WORD + 4)?);
+    let data = control.get(WORD + 8..octets)?;
+    match (level, kind) {
+        (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+            // `struct in_pktinfo`: interface (4), our address (4), address in the header (4).
+            let info: &[u8; 12] = data.first_chunk()?;
+            let interface = u32::from_ne_bytes([info[0], info[1], info[2], info[3]]);
+            let own = Ipv4Addr::new(info[4], info[5], info[6], info[7]);
+            let address = Ipv4Addr::new(info[8], info[9], info[10], info[11]);
+            let is_broadcast = address != own && !address.is_multicast();
+            Some(DatagramDestination { address: address.into(), interface, is_broadcast })
+        }
+        (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+            // `struct in6_pktinfo`: address (16), interface (4).
+            let info: &[u8; 20] = data.first_chunk()?;
+            let address: [u8; 16] = *info.first_chunk()?;
+            let interface = u32::from_ne_bytes([info[16], info[17], info[18], info[19]]);
+            Some(DatagramDestination { address: Ipv6Addr::from(address).into(), interface, is_broadcast: false })
+        }
+        _ => None,
+    }
+}
+
+fn read_name(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    match c_int::from(name.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the storage is larger than and aligned for any address, and its family says which one it holds.
+            let name = unsafe { &*ptr::from_ref(name).cast::<libc::sockaddr_in>() };
+            let address = Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr));
+            Some(SocketAddrV4::new(address, u16::from_be(name.sin_port)).into())
+        }
+        libc::AF_INET6 => {
+            // SAFETY: as above.
+            let name = unsafe { &*ptr::from_ref(name).cast::<libc::sockaddr_in6>() };
+            let address = Ipv6Addr::from(name.sin6_addr.s6_addr);
+            // The flow label is none of the peer's identity.
+            Some(SocketAddrV6::new(address, u16::from_be(name.sin6_port), 0, name.sin6_scope_id).into())
+        }
+        _ => None,
+    }
+}
+
+/// The headers of datagrams to send; as for [`Incoming`], they point into the other vectors.
+struct OutgoingBatch {
+    names: Vec<libc::sockaddr_storage>,
+    controls: Vec<Control>,
+    vectors: Vec<libc::iovec>,
+    headers: Vec<libc::mmsghdr>,
+}
+
+impl std::fmt::Debug for OutgoingBatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OutgoingBatch").finish_non_exhaustive()
+    }
+}
+
+impl OutgoingBatch {
+    fn new() -> OutgoingBatch {
+        // SAFETY: all-zero octets are valid for these structures of integers and pointers.
+        let (name, header): (libc::sockaddr_storage, libc::mmsghdr) = unsafe { (zeroed(), zeroed()) };
+        let mut names = vec![name; BATCH];
+        let mut controls = vec![Control([0; CONTROL_OCTETS]); BATCH];
+        let mut vectors = vec![libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH];
+        let mut headers = vec![header; BATCH];
+        for (index, header) in headers.iter_mut().enumerate() {
+            header.msg_hdr.msg_name = ptr::from_mut(&mut names[index]).cast();
+            header.msg_hdr.msg_iov = &mut vectors[index];
+            header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_control = ptr::from_mut(&mut controls[index]).cast();
+        }
+        OutgoingBatch { names, controls, vectors, headers }
+    }
+
+    /// Describes the datagrams of `run`, [`BATCH`] at most; their octets must stay until they are sent.
+    fn fill(&mut self, octets: &[u8], run: &[Outgoing], is_wildcard: bool) {
+        for (index, outgoing) in run.iter().enumerate() {
+            let bytes = &octets[outgoing.octets.clone()];
+            self.vectors[index] =
+                libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast::<c_void>(), iov_len: bytes.len() };
+            let header = &mut self.headers[index].msg_hdr;
+            header.msg_namelen = write_name(&mut self.names[index], outgoing.remote);
+            header.msg_controllen = write_source(&mut self.controls[index].0, outgoing, is_wildcard) as _;
+        }
+    }
+
+    /// Sends some of what was described; returns how many were taken, one at least.
+    fn send(&mut self, socket: &Socket, range: Range<usize>) -> io::Result<usize> {
+        let headers = &mut self.headers[range];
+        // SAFETY: the descriptor is open. Every header points to a name, a vector and a control buffer of this value;
+        // the vectors point to the octets given to `fill`, which `Sockets::send_run` still borrows.
+        let count = unsafe {
+            libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), headers.len() as u32, libc::MSG_DONTWAIT as _)
+        };
+        if count < 0 { Err(io::Error::last_os_error()) } else { Ok(count as usize) }
+    }
+}
+
+/// Writes an address; returns its length.
+fn write_name(name: &mut libc::sockaddr_storage, address: SocketAddr) -> u32 {
+    match address {
+        SocketAddr::V4(address) => {
+            // SAFETY: the storage is larger than and aligned for any address.
+            let name = unsafe { &mut *ptr::from_mut(name).cast::<libc::sockaddr_in>() };
+            name.sin_family = libc::AF_INET as _;
+            name.sin_port = address.port().to_be();
+            name.sin_addr.s_addr = u32::from(*address.ip()).to_be();
+            size_of::<libc::sockaddr_in>() as u32
+        }
+        SocketAddr::V6(address) => {
+            // SAFETY: as above.
+            let name = unsafe { &mut *ptr::from_mut(name).cast::<libc::sockaddr_in6>() };
+            name.sin6_family = libc::AF_INET6 as _;
+            name.sin6_port = address.port().to_be();
+            name.sin6_addr.s6_addr = address.ip().octets();
+            name.sin6_scope_id = address.scope_id();
+            name.sin6_flowinfo = 0;
+            size_of::<libc::sockaddr_in6>() as u32
+        }
+    }
+}
+
+/// Writes the control message that fixes source address and interface, where something must be fixed; returns its
+/// length, 0 for none. The format is that of [`read_destination`].
+fn write_source(control: &mut [u8; CONTROL_OCTETS], outgoing: &Outgoing, is_wildcard: bool) -> usize {
+    const WORD: usize = size_of::<usize>();
+    let is_link_local = |address: IpAddr| matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
+    let remote = outgoing.remote.ip();
+    let local = outgoing.local.filter(|local| is_wildcard && local.is_ipv4() == remote.is_ipv4());
+    // For other destinations the way back need not be the way that the request came.
+    let needs_interface = remote.is_multicast() || is_link_local(remote) || local.is_some_and(is_link_local);
+    let interface = if needs_interface { outgoing.interface } else { 0 };
+    if local.is_none() && interface == 0 {
+        return 0;
+    }
+    let (level, kind, data_octets) = match (remote, local) {
+        (IpAddr::V4(_), local) => {
+            let source = if let Some(IpAddr::V4(local)) = local { local } else { Ipv4Addr::UNSPECIFIED };
+            let data = &mut control[WORD + 8..];
+            data[..4].copy_from_slice(&interface.to_ne_bytes());
+            data[4..8].copy_from_slice(&source.octets());
+            data[8..12].fill(0);
+            (libc::IPPROTO_IP, libc::IP_PKTINFO, 12)
+        }
+        (IpAddr::V6(_), local) => {
+            let source = if let Some(IpAddr::V6(local)) = local { local } else { Ipv6Addr::UNSPECIFIED };
+            let data = &mut control[WORD + 8..];
+            data[..16].copy_from_slice(&source.octets());
+            data[16..20].copy_from_slice(&interface.to_ne_bytes());
+            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, 20)
+        }
+    };
+    let octets = WORD + 8 + data_octets;
+    control[..WORD].copy_from_slice(&octets.to_ne_bytes());
+    control[WORD..WORD + 4].copy_from_slice(&level.to_ne_bytes());
+    control[WORD + 4..WORD + 8].copy_from_slice(&kind.to_ne_bytes());
+    octets.next_multiple_of(WORD)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,14 @@
+//! Journeys with the real program, on loopback.
+
+mod cli_directory;
+mod cli_help;
+mod cli_journey;
+mod cli_observe;
+mod cli_requests;
+mod cli_server;
+mod daemon;
+mod device;
+mod http_rest;
+mod page;
+mod restart;
+mod running;
