@@ -322,9 +322,9 @@ fn million(scratch: &Path) -> Result<()> {
     let mut octets = 0u64;
     let step = 10_000;
     println!("registering {total} endpoints of four links:");
-    // The cost over the last 50,000: one step alone may meet a compaction of the store.
+    // The cost over the last 100,000: one step alone may meet a compaction of the store.
     let mut costs: Vec<f64> = Vec::new();
-    let recent = |costs: &[f64]| costs.iter().rev().take(5).sum::<f64>() / costs.len().min(5) as f64;
+    let recent = |costs: &[f64]| costs.iter().rev().take(10).sum::<f64>() / costs.len().min(10) as f64;
     let (mut wrong, mut lost) = (0, 0);
     let mut at = 0;
     let mut small = Vec::new();
@@ -357,7 +357,7 @@ fn million(scratch: &Path) -> Result<()> {
         if at == step {
             small = lookups(&server, step)?;
         }
-        if at == 5 * step {
+        if at == 10 * step {
             first_cost = cost;
         }
         if at == step || at == total || at % 200_000 == 0 {
@@ -373,10 +373,20 @@ fn million(scratch: &Path) -> Result<()> {
             );
         }
         if at == total {
-            println!("  cost of the last 50,000 / cost of the first 50,000: {:.2}", cost / first_cost);
+            println!("  cost of the last 100,000 / cost of the first 100,000: {:.2}", cost / first_cost);
         }
     }
     println!("  resident beyond the idle daemon: {:.2} x", (server.resident() - idle) as f64 / octets as f64);
+    // The store tidies up behind a load: lookups are timed when it is done.
+    let mut cpu = server.cpu();
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+        let spent = server.cpu() - cpu;
+        cpu += spent;
+        if spent < Duration::from_millis(50) {
+            break;
+        }
+    }
     let large = lookups(&server, total)?;
     println!("lookups, one at a time (p50 and p99 in us at the client, then server CPU): at {step} | at {total}");
     for (a, b) in small.iter().zip(&large) {

@@ -114,8 +114,9 @@ pub fn run(
                     encoder.payload(&payload);
                     port.next_id = port.next_id.wrapping_add(1);
                     port.used += 1;
+                    let sent = Instant::now();
                     port.socket.send_to(&message, target)?;
-                    port.slots[index] = Some(Slot { sent: Instant::now(), message, tag: next });
+                    port.slots[index] = Some(Slot { sent, message, tag: next });
                     next += 1;
                     open += 1;
                     is_idle = false;

@@ -1,7 +1,7 @@
 //! Settings: what can be set, where it may be written, and what is wrong with it.
 //!
-//! One table, [`options`], names every option once with its meaning, its bounds and its default. [`file`] reads the TOML
-//! shape, [`resolve`] puts the layers on top of one another (defaults < file < environment < flags) and remembers where
+//! One table, [`options`], names every option once with its meaning, its bounds and its default. [`mod@file`] reads the TOML
+//! shape, [`mod@resolve`] puts the layers on top of one another (defaults < file < environment < flags) and remembers where
 //! each value came from. All problems are gathered before anything fails.
 
 pub mod file;

@@ -62,8 +62,8 @@ pub(crate) struct Args {
     /// URI at which the endpoint is reached, such as coap://lamp.example
     #[arg(long, value_name = "URI")]
     pub base: Option<String>,
-    /// A link, such as '</light>;rt=light'; may be repeated
-    #[arg(long, value_name = "LINK")]
+    /// A link of the endpoint; may be repeated.
+    #[arg(long, value_name = "LINK", help = "A link, such as '</light>;rt=light'; may be repeated")]
     pub link: Vec<String>,
     /// Links in link-format from this file; `-` reads standard input
     #[arg(long, value_name = "FILE", conflicts_with = "link")]
