@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use wayhouse_proto::coap::{Request, Response};
-use wayhouse_registry::{EntryId, Origin, Refusal, Registered, Registration, Update};
+use wayhouse_registry::{ChangeNumber, EntryId, Origin, Refusal, Registered, Registration, Update};
 use wayhouse_wire::coap::link_format::LinkFormat;
 use wayhouse_wire::coap::option::number;
 use wayhouse_wire::coap::{Code, content_format};
@@ -54,15 +54,11 @@ impl Directory {
         let Registered { id, change, .. } = context.registry.register(context.now, &registration)?;
         self.counts.registrations += 1;
         // RD11, RD12: always 2.01 with the same location, which has no query.
-        response.code = Some(Code::CREATED);
         for segment in LOCATION_PREFIX.split('/').filter(|segment| !segment.is_empty()) {
             response.options.push(number::LOCATION_PATH, segment.as_bytes());
         }
         response.options.push(number::LOCATION_PATH, id.to_string().as_bytes());
-        response.durable_after = change.0;
-        if settings.require_freshness {
-            self.freshness.push_echo(change, source_address(&request.meta), response);
-        }
+        self.acknowledge(context, Code::CREATED, change, request, response);
         Ok(())
     }
 
@@ -103,12 +99,7 @@ impl Directory {
         };
         let change = context.registry.update(context.now, id, &update, &credentials)?;
         self.counts.updates += 1;
-        response.code = Some(Code::CHANGED);
-        response.durable_after = change.0;
-        if settings.require_freshness {
-            // RD26: sent ahead, so that the next update needs no second round trip.
-            self.freshness.push_echo(change, source_address(&request.meta), response);
-        }
+        self.acknowledge(context, Code::CHANGED, change, request, response);
         Ok(())
     }
 
@@ -179,6 +170,23 @@ impl Directory {
             heading.check_conditions(request, Some(&entity_tag))?;
         }
         Ok(())
+    }
+
+    /// Answers a request that changed something: not before the change is durable.
+    fn acknowledge(
+        &self,
+        context: &Context<'_>,
+        code: Code,
+        change: ChangeNumber,
+        request: &Request<'_>,
+        response: &mut Response,
+    ) {
+        response.code = Some(code);
+        response.durable_after = change.0;
+        if context.config.directory.require_freshness {
+            // RD26: sent ahead, so that the next change needs no second round trip.
+            self.freshness.push_echo(change, source_address(&request.meta), response);
+        }
     }
 
     /// The entity tag of a representation: the same octets, the same tag, and no other octets that one (RT5).
