@@ -49,8 +49,6 @@ pub(crate) struct Heading<'a> {
     pub(crate) content_format: Option<u64>,
     /// Whether If-Match stands there.
     has_if_match: bool,
-    /// Whether No-Response stands there: a member of a group then answers what it is asked for (NR1).
-    pub(crate) has_no_response: bool,
 }
 
 impl<'a> Heading<'a> {
@@ -71,7 +69,6 @@ impl<'a> Heading<'a> {
                     heading.content_format = option.uint();
                 }
                 number::IF_MATCH => heading.has_if_match = true,
-                number::NO_RESPONSE => heading.has_no_response = true,
                 _ => {}
             }
         }

@@ -12,6 +12,8 @@ pub mod endpoint;
 mod exchange;
 mod facts;
 pub mod freshness;
+pub mod group;
+mod leisure;
 pub mod limits;
 mod matching;
 pub mod message_id;

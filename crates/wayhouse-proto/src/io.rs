@@ -11,6 +11,9 @@ pub enum SocketId {
     /// The n-th client socket, an ephemeral port. The shell opens it when the first datagram wants to leave from it
     /// (RFC 7252 §4.4: message IDs run out per pair of endpoints, so the client side spreads over ports).
     Client(u16),
+    /// The client socket of requests to groups, an ephemeral port of its own (RFC 7252 §8.1; CX2). It is not connected: members answer
+    /// from any address and port.
+    Group,
 }
 
 /// A connection of the shell (CoAP over TCP). Never reused within a run.

@@ -13,6 +13,7 @@ use slab::Slab;
 use wayhouse_wire::coap::option::{is_unsafe, number};
 use wayhouse_wire::coap::{Code, OptionList, OptionRef};
 
+use super::ask::Reply;
 use super::matching;
 use super::recency::Recency;
 use super::request::has_valid_length;
@@ -55,6 +56,13 @@ pub struct Stored {
     pub options: OptionList,
     /// The whole body.
     pub payload: Vec<u8>,
+}
+
+impl Stored {
+    /// The answer that it makes.
+    pub(super) fn into_reply(self) -> Reply {
+        Reply { code: Some(self.code), options: self.options, payload: self.payload, is_from_cache: true }
+    }
 }
 
 /// What the cache knows about a request.

@@ -46,8 +46,6 @@ const ECHOES_MAX: usize = 1024;
 pub(crate) struct Client {
     pub(super) operations: BTreeMap<u64, Operation>,
     pub(super) by_token: HashMap<(Origin, Token), u64, KeyedState>,
-    /// Requests to groups: the token alone tells (CX4).
-    pub(super) by_group_token: HashMap<Token, u64, KeyedState>,
     /// NON requests under way: a reset names them by message ID (CM20).
     pub(super) by_non: HashMap<(Route, u16), u64, KeyedState>,
     /// Observations by what they observe (OB2).
@@ -93,9 +91,8 @@ pub(crate) struct Operation {
     pub(super) ask: Ask,
     pub(super) way: Way,
     pub(super) purpose: Purpose,
-    /// Whose answer it gives: its own number, or that of the group request it completes (BW11).
-    pub(super) reports_to: u64,
-    pub(super) is_group: bool,
+    /// The request to a group that it completes with one member (BW11).
+    pub(super) reports_to: Option<u64>,
     body: Option<Vec<u8>>,
     pub(super) sender: Option<Sender>,
     pub(super) gatherer: Option<Gatherer>,
@@ -149,7 +146,6 @@ impl Client {
         Client {
             operations: BTreeMap::new(),
             by_token: HashMap::with_hasher(key),
-            by_group_token: HashMap::with_hasher(key),
             by_non: HashMap::with_hasher(key),
             observations: HashMap::with_hasher(key),
             answers: VecDeque::new(),
@@ -160,6 +156,14 @@ impl Client {
             made: 0,
             request_tags: rng.next_u64() as u16,
         }
+    }
+    /// The number of a new request.
+    pub(super) fn next_id(&mut self) -> u64 {
+        self.made += 1;
+        self.made
+    }
+    pub(super) fn next_random_token(&mut self) -> Token {
+        self.tokens.next_token()
     }
     pub(super) fn has_any_on(&self, stream: StreamId) -> bool {
         self.operations.values().any(|operation| operation.way == Way::Stream(stream))
@@ -192,13 +196,12 @@ impl Client {
 }
 
 impl Operation {
-    fn new(ask: Ask, way: Way, purpose: Purpose, id: u64) -> Operation {
+    pub(super) fn new(ask: Ask, way: Way, purpose: Purpose) -> Operation {
         Operation {
             ask,
             way,
             purpose,
-            reports_to: id,
-            is_group: false,
+            reports_to: None,
             body: None,
             sender: None,
             gatherer: None,
@@ -211,6 +214,11 @@ impl Operation {
             step: None,
             patience: None,
         }
+    }
+    /// Sets what the request carries. CC2: the body of a FETCH is part of its cache key, so a copy stays.
+    pub(super) fn set_body(&mut self, body: Vec<u8>) {
+        self.ask.payload = if self.ask.code == Code::FETCH { body.clone() } else { Vec::new() };
+        self.body = Some(body);
     }
     pub(super) fn asked(&self) -> Asked<'_> {
         Asked {
@@ -230,8 +238,7 @@ impl Operation {
     }
     /// Whether No-Response excludes all responses (NR3).
     pub(super) fn wants_no_response(&self) -> bool {
-        let option = self.ask.options.first(number::NO_RESPONSE).and_then(|option| option.uint());
-        option.is_some_and(|classes| classes & NO_RESPONSE_AT_ALL == NO_RESPONSE_AT_ALL)
+        excludes_all_responses(&self.ask.options)
     }
     /// Whether the message under way is the last of the request.
     pub(super) fn is_last_message(&self) -> bool {
@@ -249,27 +256,20 @@ impl Endpoint {
     /// # Errors
     /// See [`Refused`]; nothing was sent then.
     pub fn request(&mut self, now: Instant, mut ask: Ask) -> Result<RequestId, Refused> {
-        let is_group = target_address(&ask.to).is_some_and(|address| address.ip().is_multicast());
-        check(&ask, is_group).map_err(Refused::Invalid)?;
-        let way = self.choose_way(now, &ask.to, is_group)?;
+        check(&ask).map_err(Refused::Invalid)?;
+        let way = self.choose_way(now, &ask.to)?;
         let origin = way.origin();
         let observation_key = ask.is_observation.then(|| self.client.observation_key(origin, &ask));
         if observation_key.is_some_and(|key| self.client.observations.contains_key(&key)) {
             return Err(Refused::Invalid("this is observed already")); // OB2
         }
-        self.client.made += 1;
-        let id = self.client.made;
+        let id = self.client.next_id();
         let mut etag = None;
-        if ask.may_use_cache && ask.code.is_safe_method() && !ask.is_observation && !is_group {
+        if ask.may_use_cache && ask.code.is_safe_method() && !ask.is_observation {
             let asked = Asked { origin, method: ask.code, options: &ask.options, payload: &ask.payload };
             match self.client.cache.find(now, asked) {
                 Found::Fresh(stored) => {
-                    let reply = Reply {
-                        code: Some(stored.code),
-                        options: stored.options,
-                        payload: stored.payload,
-                        is_from_cache: true,
-                    };
+                    let reply = stored.into_reply();
                     let from = self.remote_of(way);
                     self.client.answers.push_back(Answer {
                         id: RequestId(id),
@@ -283,12 +283,10 @@ impl Endpoint {
                 Found::Nothing => {}
             }
         }
-        // CC2: the body of a FETCH is part of its cache key, so a copy stays.
-        let body = if ask.code == Code::FETCH { ask.payload.clone() } else { std::mem::take(&mut ask.payload) };
-        let mut operation = Operation::new(ask, way, Purpose::Request, id);
-        operation.body = Some(body);
+        let body = std::mem::take(&mut ask.payload);
+        let mut operation = Operation::new(ask, way, Purpose::Request);
+        operation.set_body(body);
         operation.etag = etag;
-        operation.is_group = is_group;
         if let Some(key) = observation_key {
             self.client.observations.insert(key, id);
             operation.observation_key = Some(key);
@@ -305,7 +303,7 @@ impl Endpoint {
         if target_address(&to).is_some_and(|address| address.ip().is_multicast()) {
             return Err(Refused::Invalid("a group cannot be pinged"));
         }
-        let way = self.choose_way(now, &to, false)?;
+        let way = self.choose_way(now, &to)?;
         let ask = Ask {
             to,
             code: Code::EMPTY,
@@ -317,14 +315,17 @@ impl Endpoint {
             patience: None,
             may_use_cache: false,
         };
-        self.client.made += 1;
-        let id = self.client.made;
-        self.start(now, id, Operation::new(ask, way, Purpose::Ping, id));
+        let id = self.client.next_id();
+        self.start(now, id, Operation::new(ask, way, Purpose::Ping));
         Ok(RequestId(id))
     }
 
     /// Forgets a request; an observation is cancelled at the peer (OB6).
     pub fn cancel(&mut self, now: Instant, id: RequestId) {
+        if self.groups.contains(id.0) {
+            self.cancel_group(now, id.0);
+            return;
+        }
         let Some(operation) = self.client.operations.get_mut(&id.0) else { return };
         // Where nothing was sent there is nothing to cancel.
         let is_known_to_peer = operation.observation.is_some()
@@ -353,29 +354,23 @@ impl Endpoint {
 
     /// Requests of ours under way, observations included.
     pub fn request_count(&self) -> usize {
-        self.client.operations.len()
+        self.client.operations.len() + self.groups.count()
     }
 
     /// Finds the socket or connection for a request, and whether there is room (CM19, CM23).
-    fn choose_way(&mut self, now: Instant, to: &Target, is_group: bool) -> Result<Way, Refused> {
+    fn choose_way(&mut self, now: Instant, to: &Target) -> Result<Way, Refused> {
         let limits = self.settings.limits;
-        if self.client.operations.len() >= limits.requests_max {
+        if self.request_count() >= limits.requests_max {
             return Err(Refused::TooMany);
         }
-        let (remote, local, interface, sockets) = match *to {
+        let (remote, local, interface) = match *to {
             Target::Stream(stream) => {
                 if !self.streams.may_ask(stream) {
                     return Err(Refused::NotConnected);
                 }
                 return Ok(Way::Stream(stream));
             }
-            // CX2: requests to groups have a port of their own, so that their message IDs meet no others at any member.
-            Target::Datagram { remote, local, interface } if is_group => {
-                (remote, local, interface, limits.client_sockets_max..=limits.client_sockets_max)
-            }
-            Target::Datagram { remote, local, interface } => {
-                (remote, local, interface, 0..=limits.client_sockets_max.saturating_sub(1))
-            }
+            Target::Datagram { remote, local, interface } => (remote, local, interface),
             Target::FromListener { listener, remote } => {
                 if self.congestion.waiting_count(remote) >= limits.queued_per_peer_max {
                     return Err(Refused::TooMany);
@@ -390,7 +385,7 @@ impl Endpoint {
         if self.congestion.waiting_count(remote) >= limits.queued_per_peer_max {
             return Err(Refused::TooMany);
         }
-        for socket in sockets.map(SocketId::Client) {
+        for socket in (0..limits.client_sockets_max.max(1)).map(SocketId::Client) {
             if self.has_message_id(now, socket, remote) {
                 return Ok(Way::Datagram(Route { socket, remote, local, interface }));
             }
@@ -420,31 +415,19 @@ impl Endpoint {
         self.begin_step(now, id, Content::Main);
     }
 
-    /// Starts an operation that completes the answer of one member of a group (BW11): `gatherer` has the first block.
+    /// Starts an operation that completes the answer of one member of a group: from its beginning, or with a further block
+    /// of a body whose first ones are there (BW11).
     pub(super) fn start_completion(
         &mut self,
         now: Instant,
-        group: u64,
-        route: Route,
-        gatherer: Gatherer,
-        next: BlockValue,
+        id: u64,
+        mut operation: Operation,
+        next: Option<BlockValue>,
     ) {
-        let Some(operation) = self.client.operations.get(&group) else { return };
-        if self.client.operations.len() >= self.settings.limits.requests_max {
-            self.counters.dropped_at_limit += 1;
-            return;
-        }
-        let ask = Ask { is_confirmable: true, patience: None, ..operation.ask.clone() };
-        self.client.made += 1;
-        let id = self.client.made;
-        let mut operation = Operation::new(ask, Way::Datagram(route), Purpose::Request, id);
-        operation.reports_to = group;
-        operation.gatherer = Some(gatherer);
-        operation.body = Some(Vec::new());
         let patience = self.settings.params.exchange_lifetime();
         operation.patience = Some(self.timers.set(now + patience, Due::Patience(id)));
         self.client.operations.insert(id, operation);
-        self.begin_step(now, id, Content::FollowUp(next));
+        self.begin_step(now, id, next.map_or(Content::Main, Content::FollowUp));
     }
 
     /// Begins the next step of an operation: it gets a token and waits for its turn.
@@ -468,11 +451,7 @@ impl Endpoint {
         if is_main && operation.ask.is_observation && operation.observation.is_none() {
             operation.observation = Some(Observation { token: token.clone(), freshness: None, timer: None });
         }
-        if operation.is_group {
-            self.client.by_group_token.insert(token.clone(), id);
-        } else {
-            self.client.by_token.insert((way.origin(), token.clone()), id);
-        }
+        self.client.by_token.insert((way.origin(), token.clone()), id);
         operation.step = Some(Step {
             token,
             content,
@@ -511,9 +490,7 @@ impl Endpoint {
         let Some(step) = operation.step.take() else { return };
         let way = operation.way;
         let is_kept = operation.observation.as_ref().is_some_and(|observation| observation.token == step.token);
-        if operation.is_group {
-            self.client.by_group_token.remove(&step.token);
-        } else if !is_kept {
+        if !is_kept {
             self.client.by_token.remove(&(way.origin(), step.token));
         }
         match way {
@@ -543,9 +520,9 @@ impl Endpoint {
         if operation.step.as_ref().is_none_or(|step| step.is_sent) {
             return Ok(());
         }
-        let allocated = self.message_ids.allocate(now, route.socket, route.remote, &mut self.rng);
-        let message_id = allocated.map_err(|exhausted| exhausted.free_at)?;
-        if operation.ask.patience.is_none() && operation.purpose != Purpose::Ping {
+        let (patience, purpose) = (operation.ask.patience, operation.purpose);
+        let message_id = self.allocate_message_id(now, route.socket, route.remote)?;
+        if patience.is_none() && purpose != Purpose::Ping {
             // What waited must have the time that the message layer takes.
             self.restore_patience(now, id);
         }
@@ -674,7 +651,6 @@ impl Endpoint {
     pub(super) fn handle_unanswered(&mut self, now: Instant, id: u64) {
         let Some(operation) = self.client.operations.get_mut(&id) else { return };
         let Way::Datagram(route) = operation.way else { return };
-        let is_group = operation.is_group;
         let Some(step) = operation.step.as_mut() else { return };
         if step.unanswered.take().is_none() {
             return;
@@ -685,9 +661,7 @@ impl Endpoint {
             self.finish_without_response(now, id); // NR3, NR6
             return;
         }
-        if !is_group {
-            self.congestion.unheard(route.remote, sent_at, octets, self.settings.params.probing_rate);
-        }
+        self.congestion.unheard(route.remote, sent_at, octets, self.settings.params.probing_rate);
         self.give(now, route.remote);
     }
 
@@ -712,20 +686,33 @@ impl Endpoint {
 
     /// Ends an operation with a failure.
     pub(super) fn fail(&mut self, now: Instant, id: u64, failure: Failure) {
-        self.report(id, None, Err(failure), false);
+        self.report(now, id, None, Err(failure), false);
         self.remove_operation(now, id);
     }
 
     /// Tells the parent about an operation, unless nobody wants to know.
-    pub(super) fn report(&mut self, id: u64, from: Option<SocketAddr>, outcome: Result<Reply, Failure>, is_open: bool) {
+    pub(super) fn report(
+        &mut self,
+        now: Instant,
+        id: u64,
+        from: Option<SocketAddr>,
+        outcome: Result<Reply, Failure>,
+        is_open: bool,
+    ) {
         let Some(operation) = self.client.operations.get(&id) else { return };
         if operation.purpose == Purpose::Deregistration {
             return;
         }
         let from = from.or_else(|| self.remote_of(operation.way));
-        let group = operation.reports_to;
-        let is_open = is_open || (group != id && self.client.operations.contains_key(&group));
-        self.client.answers.push_back(Answer { id: RequestId(group), from, outcome, is_open });
+        match (operation.reports_to, from, outcome) {
+            (None, from, outcome) => {
+                self.client.answers.push_back(Answer { id: RequestId(id), from, outcome, is_open });
+            }
+            (Some(group), Some(member), Ok(reply)) => self.take_member_answer(now, group, member, reply),
+            (Some(group), from, outcome) => {
+                self.client.answers.push_back(Answer { id: RequestId(group), from, outcome, is_open: true });
+            }
+        }
     }
 
     /// Forgets an operation.
@@ -747,6 +734,9 @@ impl Endpoint {
         if let Way::Stream(stream) = operation.way {
             self.streams.withdraw(stream, id);
             self.close_if_released(now, stream);
+        }
+        if let Some(group) = operation.reports_to {
+            self.note_completion_end(now, group, id);
         }
     }
 
@@ -823,17 +813,41 @@ fn target_address(to: &Target) -> Option<SocketAddr> {
     }
 }
 
+/// Whether No-Response excludes all responses (NR3).
+pub(super) fn excludes_all_responses(options: &OptionList) -> bool {
+    let option = options.first(number::NO_RESPONSE).and_then(|option| option.uint());
+    option.is_some_and(|classes| classes & NO_RESPONSE_AT_ALL == NO_RESPONSE_AT_ALL)
+}
+
 /// What no request may break.
-fn check(ask: &Ask, is_group: bool) -> Result<(), &'static str> {
-    if !ask.code.is_request() {
+fn check(ask: &Ask) -> Result<(), &'static str> {
+    check_request(ask.code, &ask.options, &ask.payload, ask.is_observation)?;
+    let szx_max = if matches!(ask.to, Target::Stream(_)) { 7 } else { 6 };
+    if ask.block_szx.is_some_and(|szx| szx > szx_max) {
+        return Err("no such block size");
+    }
+    if target_address(&ask.to).is_some_and(|address| address.ip().is_multicast()) {
+        return Err("a group is asked by `request_group`"); // CX1
+    }
+    Ok(())
+}
+
+/// What no request may break, to whomever it goes.
+pub(super) fn check_request(
+    code: Code,
+    options: &OptionList,
+    payload: &[u8],
+    is_observation: bool,
+) -> Result<(), &'static str> {
+    if !code.is_request() {
         return Err("not a request method");
     }
-    let has = |number| ask.options.first(number).is_some();
+    let has = |number| options.first(number).is_some();
     let added = [number::BLOCK1, number::BLOCK2, number::OBSERVE, number::ECHO, number::REQUEST_TAG];
     if added.into_iter().any(has) {
         return Err("an option that the endpoint adds by itself");
     }
-    for option in ask.options.iter() {
+    for option in options.iter() {
         if option.number == number::URI_PATH && matches!(option.value, b"." | b"..") {
             return Err("a path segment must not be . or .."); // CO10
         }
@@ -842,29 +856,14 @@ fn check(ask: &Ask, is_group: bool) -> Result<(), &'static str> {
     if has(number::PROXY_URI) && uri.into_iter().any(has) {
         return Err("Proxy-Uri excludes the Uri options"); // CO12
     }
-    if matches!(ask.code, Code::GET | Code::DELETE) && !ask.payload.is_empty() {
+    if matches!(code, Code::GET | Code::DELETE) && !payload.is_empty() {
         return Err("the method has no request body"); // CO6
     }
-    if ask.code == Code::FETCH && !has(number::CONTENT_FORMAT) {
+    if code == Code::FETCH && !has(number::CONTENT_FORMAT) {
         return Err("FETCH needs a Content-Format"); // RFC 8132 §2.1
     }
-    if ask.is_observation && !ask.code.is_safe_method() {
+    if is_observation && !code.is_safe_method() {
         return Err("only GET and FETCH observe"); // CO5
-    }
-    let szx_max = if matches!(ask.to, Target::Stream(_)) { 7 } else { 6 };
-    if ask.block_szx.is_some_and(|szx| szx > szx_max) {
-        return Err("no such block size");
-    }
-    if is_group {
-        if ask.is_confirmable {
-            return Err("requests to groups are non-confirmable"); // CX1
-        }
-        if has(number::ETAG) {
-            return Err("requests to groups have no ETag"); // CX5
-        }
-        if ask.is_observation || ask.payload.len() > 1024 {
-            return Err("requests to groups neither observe nor take several messages");
-        }
     }
     Ok(())
 }

@@ -25,6 +25,10 @@ pub(crate) enum Waiting {
     Separate(u64),
     /// A notification that goes as CON.
     Notification(u64),
+    /// The next message of a request of ours to a group; the group is the peer (GC24).
+    Group(u64),
+    /// A request to one member of an observed group.
+    CatchUp(u64),
 }
 
 /// All peers with something under way or waiting.
@@ -140,6 +144,8 @@ impl Endpoint {
                 Waiting::Operation(id) => self.launch(now, id),
                 Waiting::Separate(id) => self.launch_separate(now, id),
                 Waiting::Notification(id) => self.grant_notification(now, id, true),
+                Waiting::Group(id) => self.launch_group(now, id),
+                Waiting::CatchUp(id) => self.launch_catch_up(now, id),
             };
             if let Err(free_at) = outcome {
                 // No message ID is free: what is under way goes on, this waits.

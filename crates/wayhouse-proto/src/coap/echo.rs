@@ -20,6 +20,9 @@ pub(crate) const ECHO_OCTETS: usize = 12;
 const ECHO_LIFETIME: Duration = Duration::from_secs(300);
 /// What any peer may get without proof, octets of CoAP (RFC 9175 §2.4).
 const UNPROVEN_OCTETS: usize = 136;
+/// Octets of the headers around a CoAP message.
+const IPV4_UDP_OCTETS: usize = 20 + 8;
+const IPV6_UDP_OCTETS: usize = 40 + 8;
 /// How many times its own octets an unproven peer may get (RFC 9175 §2.4).
 const UNPROVEN_FACTOR: usize = 3;
 
@@ -50,6 +53,18 @@ impl Reachability {
     #[inline]
     pub(crate) fn is_proven(&self, remote: SocketAddr) -> bool {
         is_exempt(self.policy, remote.ip()) || self.proven.contains(&remote)
+    }
+
+    /// Whether this address proved itself, or nobody has to.
+    pub(crate) fn has_proved(&self, remote: SocketAddr) -> bool {
+        self.policy == Amplification::Off || self.proven.contains(&remote)
+    }
+
+    /// Octets that an unproven peer may get from each member for a request to a group: three times what it sent, counted as
+    /// it was on the wire, with the headers of IP and UDP (GC39).
+    pub(crate) fn group_allowance(request_octets: usize, remote: SocketAddr) -> usize {
+        let headers = if remote.is_ipv4() { IPV4_UDP_OCTETS } else { IPV6_UDP_OCTETS };
+        UNPROVEN_FACTOR * (request_octets + headers) - headers
     }
 
     /// Octets that an unproven peer may get for a request of that many octets.

@@ -29,11 +29,15 @@ use super::dedup::Dedup;
 use super::echo::Reachability;
 use super::exchange::Exchanges;
 use super::facts::Facts;
+use super::group::Groups;
+pub use super::group::{FollowUp, GroupAsk, Repetition};
+use super::leisure::Leisures;
+pub use super::leisure::{Leisure, Protection};
 use super::message_id::MessageIds;
 use super::observe::Observers;
 use super::outbox::Outbox;
 use super::pending::Pendings;
-pub use super::request::{ObserverId, PendingId, Received, Request, Response};
+pub use super::request::{GroupManners, ObserverId, PendingId, Received, Request, Response};
 use super::route::Route;
 use super::server::LateAnswers;
 pub use super::settings::{Amplification, Counters, Settings};
@@ -60,6 +64,7 @@ pub struct Endpoint {
     pub(super) bodies_timer: Option<TimerId>,
     pub(super) pendings: Pendings,
     pub(super) late_answers: LateAnswers,
+    pub(super) leisures: Leisures,
     pub(super) observers: Observers,
     pub(super) etag_key: KeyedState,
     /// What turns the message ID of a NON request into that of its NON response.
@@ -73,6 +78,7 @@ pub struct Endpoint {
 
     // Our own requests.
     pub(super) client: Client,
+    pub(super) groups: Groups,
 }
 
 impl Endpoint {
@@ -89,6 +95,8 @@ impl Endpoint {
             bodies_timer: None,
             pendings: Pendings::default(),
             late_answers: LateAnswers::default(),
+            leisures: Leisures::default(),
+            groups: Groups::new(key()),
             observers: Observers::new(limits, key()),
             etag_key: key(),
             exchanges: Exchanges::new(key()),
@@ -171,6 +179,11 @@ impl Endpoint {
                     self.pump(now, remote);
                 }
                 Due::Release(stream) => self.handle_release_end(now, stream),
+                Due::GroupWindow(id) => self.handle_group_window_end(now, id),
+                Due::GroupRepetition(id) => self.handle_group_repetition(now, id),
+                Due::GroupUnanswered(id) => self.handle_group_unanswered(now, id),
+                Due::GroupStaleness(id) => self.handle_group_staleness(now, id),
+                Due::NotificationLeisure(id) => self.handle_notification_leisure_end(now, id),
                 Due::Bodies => {
                     self.bodies_timer = None;
                     self.assemblies.expire(now);
@@ -225,10 +238,16 @@ impl Endpoint {
     /// What a peer without a datagram address has instead: connections prove reachability by themselves.
     pub(super) fn is_reachable(&mut self, now: Instant, request: &Request<'_>) -> bool {
         let Peer::Datagram { remote, .. } = request.peer else { return true };
-        self.reachability.is_proven(remote)
-            || (request.facts.has_echo
-                && request
-                    .option(wayhouse_wire::coap::option::number::ECHO)
-                    .is_some_and(|option| self.reachability.verify(now, remote, option.value)))
+        let is_known = match request.meta.is_multicast {
+            // GC39: one forged request would have all members answer at once, to a neighbour as well as to a stranger.
+            true => self.reachability.has_proved(remote),
+            false => self.reachability.is_proven(remote),
+        };
+        // A proof is taken note of even where none was needed: the next request may go to a group.
+        let proves = request.facts.has_echo
+            && request
+                .option(wayhouse_wire::coap::option::number::ECHO)
+                .is_some_and(|option| self.reachability.verify(now, remote, option.value));
+        is_known || proves
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use hashbrown::HashMap;
 use slab::Slab;
 
+use super::ask::Failure;
 use super::endpoint::Endpoint;
 use super::route::Route;
 use super::timers::{Due, TimerId};
@@ -20,6 +21,8 @@ pub(crate) enum Owner {
     Observer(u64),
     /// A separate response; nobody waits for its end.
     Separate,
+    /// A request to one member of an observed group.
+    CatchUp(u64),
 }
 
 /// One message.
@@ -180,6 +183,7 @@ impl Endpoint {
             Owner::Operation(id) => self.handle_request_timeout(now, id),
             Owner::Observer(id) => self.remove_observer(now, id), // OB11
             Owner::Separate => {}
+            Owner::CatchUp(id) => self.handle_catch_up_failure(now, id, Failure::Timeout),
         }
     }
 
@@ -199,6 +203,7 @@ impl Endpoint {
             Owner::Operation(id) => self.handle_request_acknowledged(now, id),
             Owner::Observer(id) => self.handle_notification_acknowledged(now, id),
             Owner::Separate => {}
+            Owner::CatchUp(id) => self.handle_catch_up_acknowledged(now, id),
         }
     }
 
@@ -227,6 +232,7 @@ impl Endpoint {
             Owner::Operation(id) => self.handle_request_reset(now, id),
             Owner::Observer(id) => self.remove_observer(now, id), // OB11
             Owner::Separate => {}
+            Owner::CatchUp(id) => self.handle_catch_up_failure(now, id, Failure::Reset),
         }
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Facts {
     /// Octets of the request, the measure of what an unproven peer may get (EC5).
     pub(crate) octets: usize,
     pub(crate) is_reachable: bool,
+    /// Whether a security protocol has proved who asks. None does so far: OSCORE will.
+    pub(crate) is_authenticated: bool,
     /// Block1 of the response, when the body came in blocks.
     pub(crate) acknowledged_block: Option<BlockValue>,
     /// Where the answer is remembered for duplicates of the request (CM21).

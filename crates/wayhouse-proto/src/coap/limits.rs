@@ -38,6 +38,12 @@ pub struct Limits {
     pub stream_message_octets_max: usize,
     /// Octets of the client's response cache. Reaction: the least recently used entry goes.
     pub cache_octets_max: usize,
+    /// Members of one group that are told apart. Reaction: answers of further ones are dropped and counted.
+    pub group_members_max: usize,
+    /// Tokens of ended requests to groups that may not be used yet (GC14). Reaction: `Refused::TooMany` for the next request.
+    pub retired_tokens_max: usize,
+    /// Groups whose leisure is known (see [`super::Endpoint::set_leisure`]). Reaction: further ones have the default.
+    pub leisures_max: usize,
     /// Peers whose reachability was proved by Echo (EC5). Reaction: the oldest is challenged again.
     pub reachable_peers_max: usize,
 }
@@ -62,6 +68,9 @@ impl Default for Limits {
             streams_max: 1_024,
             stream_message_octets_max: 1 << 20,
             cache_octets_max: 1 << 20,
+            group_members_max: 65_536,
+            retired_tokens_max: 65_536,
+            leisures_max: 1_024,
             reachable_peers_max: 65_536,
         }
     }

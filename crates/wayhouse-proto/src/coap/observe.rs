@@ -9,6 +9,7 @@
 //! NONs, one per [`super::congestion::NON_SPACING`], with a CON in between.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
@@ -23,6 +24,7 @@ use super::limits::Limits;
 use super::pending::Pending;
 use super::request::{ObserverId, Request, Response};
 use super::route::Route;
+use super::timers::Due;
 use super::token::Token;
 use crate::io::{Destination, Peer};
 use crate::keyed_hash::KeyedState;
@@ -58,6 +60,8 @@ struct Observer {
     /// The registration; taken out only while a notification is made from it.
     request: Option<Box<Pending>>,
     is_confirmable: bool,
+    /// The group that the registration went to: notifications wait for its leisure (GC55).
+    group: Option<IpAddr>,
     content_format: Option<u64>,
     /// The latest sequence number; its low 24 bits were sent (OB9).
     number: u64,
@@ -72,6 +76,8 @@ struct Observer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     Idle,
+    /// The leisure of the group has to pass (GC55).
+    Leisure,
     Waiting,
     /// The next `notify` is sent: with this message ID over datagrams.
     Granted {
@@ -167,6 +173,7 @@ impl Endpoint {
                 request: Some(Box::new(Pending::new(&kept))),
                 // RFC 7641 §7: a client that may not be where it says must confirm what it gets.
                 is_confirmable: request.kind == Some(Kind::Confirmable) || !request.facts.is_reachable,
+                group: request.meta.group.filter(|_| request.meta.is_multicast),
                 content_format: content_format(response),
                 number: sequence_number,
                 is_changed: false,
@@ -247,6 +254,25 @@ impl Endpoint {
         if !observer.is_changed || observer.turn != Turn::Idle || observer.exchange.is_some() {
             return; // OB10: intermediate states are skipped
         }
+        if let Some(group) = observer.group {
+            observer.turn = Turn::Leisure;
+            let at = self.notification_leisure_end(now, group);
+            self.timers.set(at, Due::NotificationLeisure(id));
+            return;
+        }
+        self.enqueue_notification(now, id);
+    }
+
+    /// The leisure of a notification has passed.
+    pub(super) fn handle_notification_leisure_end(&mut self, now: Instant, id: u64) {
+        if self.observers.table.get(&id).is_some_and(|observer| observer.turn == Turn::Leisure) {
+            self.enqueue_notification(now, id);
+        }
+    }
+
+    /// Lets a notification wait for its turn towards its peer.
+    fn enqueue_notification(&mut self, now: Instant, id: u64) {
+        let Some(observer) = self.observers.table.get_mut(&id) else { return };
         observer.turn = Turn::Waiting;
         match observer.peer {
             Peer::Stream(_) => {
@@ -336,7 +362,7 @@ impl Endpoint {
             return;
         }
         let (turn, exchange) = (observer.turn, observer.exchange);
-        if matches!(turn, Turn::Idle | Turn::Waiting) {
+        if matches!(turn, Turn::Idle | Turn::Leisure | Turn::Waiting) {
             self.mark_changed(now, ObserverId(id)); // not its turn: it is asked for again
             return;
         }
@@ -423,7 +449,7 @@ impl Endpoint {
                 }
                 self.observers.by_non.insert((peer, message_id), id);
             }
-            (Turn::Idle | Turn::Waiting, _) => {}
+            (Turn::Idle | Turn::Leisure | Turn::Waiting, _) => {}
         }
         if more && !response.must_be_fresh {
             self.keep_body(now, request, response, form_code, etag);

@@ -40,6 +40,10 @@ impl Params {
     pub fn exchange_lifetime(&self) -> Duration {
         self.max_transmit_span() + self.max_rtt()
     }
+    /// MIN_TOKEN_REUSE_TIME: from sending a request to a group until its token may be used for another one (GC14).
+    pub fn min_token_reuse_time(&self) -> Duration {
+        self.non_lifetime() + MAX_LATENCY + MAX_SERVER_RESPONSE_DELAY + TOKEN_REUSE_MARGIN
+    }
     /// NON_LIFETIME: from sending a NON until its message ID may be used again.
     pub fn non_lifetime(&self) -> Duration {
         self.max_transmit_span() + MAX_LATENCY
@@ -48,6 +52,11 @@ impl Params {
 
 /// MAX_LATENCY: how long a datagram may take.
 pub const MAX_LATENCY: Duration = Duration::from_secs(100);
+/// MAX_SERVER_RESPONSE_DELAY: how long a member may take to answer, leisure included, where nothing better is known
+/// (groupcomm-bis §3.1.5).
+pub const MAX_SERVER_RESPONSE_DELAY: Duration = Duration::from_secs(250);
+/// What the draft's figure of 250 s for NON_LIFETIME and MAX_LATENCY has beyond their sum, and one second to be past it.
+const TOKEN_REUSE_MARGIN: Duration = Duration::from_secs(6);
 
 impl Default for Params {
     fn default() -> Params {

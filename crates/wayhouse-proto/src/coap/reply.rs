@@ -34,6 +34,10 @@ struct Incoming<'a> {
 impl Endpoint {
     /// Takes a response in a datagram.
     pub(super) fn handle_response(&mut self, now: Instant, meta: &Meta, message: &Message<'_>) {
+        if let Some(id) = self.find_group_request(meta, message.token) {
+            self.handle_group_response(now, meta, id, message);
+            return;
+        }
         let Some(id) = self.find_operation(meta, message.token) else {
             self.handle_unexpected(now, meta, message);
             return;
@@ -60,27 +64,36 @@ impl Endpoint {
         self.heard(now, meta.remote);
         if message.kind == Kind::Confirmable {
             let is_wanted = self.is_wanted(id, message);
-            let peer = Route::back(meta).peer();
-            match self.dedup.look(now, peer, message.message_id) {
-                Seen::New(sequence) => {
-                    let route = Route::back(meta);
-                    if is_wanted {
-                        self.dedup.acknowledge(sequence);
-                        self.send_empty(route, Kind::Acknowledgement, message.message_id); // CR3
-                    } else {
-                        self.counters.resets_sent += 1;
-                        let octets = [0x70, 0, (message.message_id >> 8) as u8, message.message_id as u8];
-                        self.dedup.answer(sequence, &octets, 0);
-                        self.send_empty(route, Kind::Reset, message.message_id);
-                    }
-                }
-                _ => {
-                    self.handle_unexpected(now, meta, message); // CM21
-                    return;
-                }
+            if !self.acknowledge_response(now, meta, message, is_wanted) {
+                return;
             }
         }
         self.take_response(now, id, incoming);
+    }
+
+    /// Acknowledges a CON response (CR3), or rejects it. `false` when it is a duplicate, which was dealt with (CM21).
+    pub(super) fn acknowledge_response(
+        &mut self,
+        now: Instant,
+        meta: &Meta,
+        message: &Message<'_>,
+        is_wanted: bool,
+    ) -> bool {
+        let route = Route::back(meta);
+        let Seen::New(sequence) = self.dedup.look(now, route.peer(), message.message_id) else {
+            self.handle_unexpected(now, meta, message);
+            return false;
+        };
+        if is_wanted {
+            self.dedup.acknowledge(sequence);
+            self.send_empty(route, Kind::Acknowledgement, message.message_id);
+        } else {
+            self.counters.resets_sent += 1;
+            let octets = [0x70, 0, (message.message_id >> 8) as u8, message.message_id as u8];
+            self.dedup.answer(sequence, &octets, 0);
+            self.send_empty(route, Kind::Reset, message.message_id);
+        }
+        true
     }
 
     /// Whether a CON response is acknowledged. CO1: what cannot be processed is rejected. OB6: so is a notification that
@@ -89,16 +102,12 @@ impl Endpoint {
         let operation = &self.client.operations[&id];
         let is_stale_notification =
             operation.purpose == Purpose::Deregistration && message.options.first(number::OBSERVE).is_some();
-        check(message.options).is_ok() && !is_stale_notification
+        check_response(message.options).is_ok() && !is_stale_notification
     }
 
-    /// The operation that a response belongs to: by its source, the socket it came to, and its token (CR8); for groups by
-    /// the token alone (CX4).
+    /// The operation that a response belongs to: by its source, the socket it came to, and its token (CR8).
     fn find_operation(&self, meta: &Meta, token: &[u8]) -> Option<u64> {
         let token = Token::new(token)?;
-        if let Some(id) = self.client.by_group_token.get(&token) {
-            return Some(*id);
-        }
         let id = *self.client.by_token.get(&(Origin::Datagram(meta.remote), token))?;
         match self.client.operations.get(&id)?.way {
             Way::Datagram(route) if route.socket == meta.socket => Some(id),
@@ -110,6 +119,9 @@ impl Endpoint {
     fn handle_unexpected(&mut self, now: Instant, meta: &Meta, message: &Message<'_>) {
         if message.kind != Kind::Confirmable {
             self.counters.unexpected_responses += 1;
+            if message.kind == Kind::NonConfirmable && self.is_of_cancelled_group(meta, message) {
+                self.reset(meta, message.message_id); // OB5: this member missed the cancellation
+            }
             return;
         }
         let route = Route::back(meta);
@@ -166,7 +178,7 @@ impl Endpoint {
 
     /// Ends a ping that was answered, or a request that wants no response.
     pub(super) fn finish_without_response(&mut self, now: Instant, id: u64) {
-        self.report(id, None, Ok(Reply::default()), false);
+        self.report(now, id, None, Ok(Reply::default()), false);
         self.remove_operation(now, id);
     }
 
@@ -215,16 +227,9 @@ impl Endpoint {
     /// Takes a response that belongs to an operation.
     fn take_response(&mut self, now: Instant, id: u64, incoming: Incoming<'_>) {
         let operation = self.client.operations.get_mut(&id).expect("found by its token");
-        if let Err(reason) = check(incoming.options) {
+        if let Err(reason) = check_response(incoming.options) {
             // CO1: rejected; nothing better will come.
-            if operation.is_group {
-                return;
-            }
             self.fail(now, id, Failure::Unprocessable(reason));
-            return;
-        }
-        if operation.is_group {
-            self.take_group_response(now, id, incoming);
             return;
         }
         let content = operation.step.as_ref().filter(|step| &*step.token == incoming.token).map(|step| step.content);
@@ -391,16 +396,11 @@ impl Endpoint {
                 self.begin_step(now, id, Content::Main);
                 return;
             };
-            reply = Reply {
-                code: Some(stored.code),
-                options: stored.options,
-                payload: stored.payload,
-                is_from_cache: true,
-            };
+            reply = stored.into_reply();
         }
         let operation = &self.client.operations[&id];
         let is_observing = operation.is_observing() && code.is_success();
-        self.report(id, from, Ok(reply), is_observing);
+        self.report(now, id, from, Ok(reply), is_observing);
         if is_observing {
             self.suspend_patience(id);
             self.schedule_registration(now, id, max_age);
@@ -412,27 +412,6 @@ impl Endpoint {
     fn note_in_cache(&mut self, now: Instant, id: u64, code: Code, options: &OptionList, payload: &[u8]) {
         let operation = &self.client.operations[&id];
         self.client.cache.handle_response(now, operation.asked(), code, options, payload);
-    }
-
-    /// The response of one member of a group; more may come (CX4).
-    fn take_group_response(&mut self, now: Instant, id: u64, incoming: Incoming<'_>) {
-        let mut gatherer = Gatherer::new(self.settings.limits.body_octets_max);
-        match gatherer.handle(incoming.code, incoming.options, incoming.payload, false) {
-            Gathering::Complete => {
-                let (code, options, payload) = gatherer.into_parts();
-                let reply = Reply { code: Some(code), options, payload, is_from_cache: false };
-                self.report(id, incoming.from, Ok(reply), true);
-            }
-            Gathering::Next(block) | Gathering::Restart(block) => {
-                // BW11: the rest comes by unicast.
-                let Way::Datagram(route) = self.client.operations[&id].way else { return };
-                let Some(remote) = incoming.from else { return };
-                let route = Route { remote, ..route };
-                self.start_completion(now, id, route, gatherer, block);
-            }
-            Gathering::TooLarge => self.report(id, incoming.from, Err(Failure::TooLarge), true),
-            Gathering::Failed(reason) => self.report(id, incoming.from, Err(Failure::Unprocessable(reason)), true),
-        }
     }
 }
 
@@ -456,7 +435,7 @@ const fn is_response_option(number: u16) -> bool {
 
 /// Whether a response can be processed: no critical option that is unknown in responses, of a length that it cannot have, or
 /// stands too often (CO1, CO2, CO4, CO5).
-fn check(options: Options<'_>) -> Result<(), &'static str> {
+pub(super) fn check_response(options: Options<'_>) -> Result<(), &'static str> {
     let mut previous = None;
     let mut has_location = false;
     for option in options.iter() {

@@ -82,6 +82,18 @@ pub struct Response {
     /// Whether a body sent in blocks is not kept: the parent is asked again for each further block, and the client sees
     /// by the ETag when the representation changed meanwhile.
     pub must_be_fresh: bool,
+    /// How it is treated when the request went to a group.
+    pub to_groups: GroupManners,
+}
+
+/// What the application of a resource has decided about answers to requests that went to a group (groupcomm-bis §3.1.2). The default
+/// suits nearly all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GroupManners {
+    /// Whether errors are told; else they are silence (GC31). It holds for all classes of errors alike (GC32).
+    pub tells_errors: bool,
+    /// Whether an authenticated client may ask by No-Response for what would be silence (GC33). Anybody may ask for more silence.
+    pub honours_no_response: bool,
 }
 
 impl Response {
@@ -93,6 +105,7 @@ impl Response {
         self.is_observable = false;
         self.durable_after = 0;
         self.must_be_fresh = false;
+        self.to_groups = GroupManners::default();
     }
 }
 

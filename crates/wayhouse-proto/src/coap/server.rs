@@ -131,8 +131,8 @@ impl Endpoint {
         };
         request.facts = Facts { octets, ..facts };
         request.observe = facts.observe;
-        if request.meta.is_multicast && (facts.block1.is_some() || facts.block2.is_some_and(|block| block.num > 0)) {
-            return false; // BW11, CX3: of no use to a group
+        if request.meta.is_multicast && facts.block1.is_some() {
+            return false; // GC63: it means nothing in a group
         }
         if is_datagram && !self.is_first(now, request) {
             self.counters.duplicates += 1;
@@ -150,9 +150,6 @@ impl Endpoint {
         }
         if request.observe == Some(false) {
             self.deregister(now, request.peer, request.token); // OB7
-        }
-        if request.meta.is_multicast {
-            request.observe = None;
         }
         true
     }
@@ -247,9 +244,13 @@ impl Endpoint {
                 let (out, start) = self.outbox.begin();
                 let options = representation.options.iter();
                 compose(out, envelope, representation.code, request.token, &extras, options, payload);
-                if !request.facts.is_reachable && out.len() - start > Reachability::allowance(request.facts.octets) {
+                if !request.facts.is_reachable && out.len() - start > allowance(request) {
                     self.outbox.discard(start);
                     self.challenge(now, request); // EC5
+                    return false;
+                }
+                if request.meta.is_multicast {
+                    self.send_leisurely(now, request, start, 0); // GC60: a further block for the group
                     return false;
                 }
                 let octets = self.outbox.send(start, to, 0);
@@ -309,15 +310,20 @@ impl Endpoint {
     /// not come from a forged address. Nothing is remembered; the request must not have been acted upon.
     pub fn challenge(&mut self, now: Instant, request: &Request<'_>) {
         let Peer::Datagram { remote, .. } = request.peer else { return };
+        if is_listed(request, Code::UNAUTHORIZED) && request.meta.is_multicast {
+            return; // GC33
+        }
         self.counters.echo_challenges += 1;
         let mut extras = Extras::new();
         extras.push(number::ECHO, &self.reachability.make(now, remote));
-        if request.meta.is_multicast {
-            return; // errors are not for groups
-        }
         let envelope = self.envelope(now, request);
         let (out, start) = self.outbox.begin();
         compose(out, envelope, Code::UNAUTHORIZED, request.token, &extras, std::iter::empty(), &[]);
+        if request.meta.is_multicast {
+            // GC86: each member asks for itself; the client comes back alone.
+            self.send_leisurely(now, request, start, 0);
+            return;
+        }
         let octets = self.outbox.send(start, Route::back(&request.meta).destination(), 0);
         if let Some(sequence) = request.facts.remembered {
             self.dedup.answer(sequence, octets, 0);
@@ -382,7 +388,7 @@ impl Endpoint {
         response: &Response,
         delivery: Delivery,
     ) -> Option<ObserverId> {
-        let Some(code) = response.code.filter(|code| !is_suppressed(request, *code)) else {
+        let Some(code) = response.code.filter(|code| !is_suppressed(request, response, *code)) else {
             self.stay_silent(request, delivery);
             return None;
         };
@@ -397,14 +403,19 @@ impl Endpoint {
             && code.is_success()
             && self.observers.has_room(request))
         .then(|| self.observers.first_number(now, request.peer, request.token));
+        if observe.is_some() && request.meta.is_multicast && !request.facts.is_reachable {
+            // GC39: notifications would go on and on to whoever's address this is.
+            self.challenge(now, request);
+            return None;
+        }
         let Ok(form) = self.form(request, response, code, observe, None) else {
             return self.answer_misfit(now, request, response, code, delivery);
         };
         let allowance = match request.facts.is_reachable {
             true => usize::MAX,
             // What was said already counts as well.
-            false if delivery == Delivery::Separate => Reachability::allowance(request.facts.octets) - ACK_OCTETS,
-            false => Reachability::allowance(request.facts.octets),
+            false if delivery == Delivery::Separate => allowance(request) - ACK_OCTETS,
+            false => allowance(request),
         };
         let envelope = self.envelope(now, request);
         let (out, start) = self.outbox.begin();
@@ -413,7 +424,8 @@ impl Endpoint {
         if octets > allowance {
             // EC5: too much for a peer that may not be where it says.
             self.outbox.discard(start);
-            if request.code.is_safe_method() && delivery == Delivery::Direct {
+            let has_small_form = request.meta.is_multicast && form_fits(octets, &form, allowance);
+            if request.code.is_safe_method() && delivery == Delivery::Direct && !has_small_form {
                 self.challenge(now, request);
                 return None;
             }
@@ -485,17 +497,7 @@ impl Endpoint {
             set_head(&mut self.outbox.begin().0[start..], Kind::NonConfirmable, message_id);
         }
         if request.meta.is_multicast {
-            let message = self.outbox.take_back(start);
-            if self.late_answers.leisurely.len() >= self.settings.limits.leisurely_answers_max {
-                self.counters.dropped_at_limit += 1;
-                return;
-            }
-            // CX3: the group does not answer in one burst.
-            let leisure = self.settings.params.default_leisure.mul_f64(self.rng.fraction());
-            self.late_answers.made += 1;
-            let id = self.late_answers.made;
-            self.late_answers.leisurely.insert(id, (to, message, durable_after));
-            self.timers.set(now + leisure, Due::Leisure(id));
+            self.send_leisurely(now, request, start, durable_after);
             return;
         }
         if is_separate_confirmable {
@@ -513,6 +515,21 @@ impl Endpoint {
         {
             self.dedup.answer(sequence, sent, durable_after);
         }
+    }
+
+    /// Sends what was written since `start` when the leisure of the group has passed: its members do not answer in one burst (CX3).
+    fn send_leisurely(&mut self, now: Instant, request: &Request<'_>, start: usize, durable_after: u64) {
+        let message = self.outbox.take_back(start);
+        if self.late_answers.leisurely.len() >= self.settings.limits.leisurely_answers_max {
+            self.counters.dropped_at_limit += 1;
+            return;
+        }
+        let at = self.leisure_end(now, request.meta.group);
+        self.late_answers.made += 1;
+        let id = self.late_answers.made;
+        let to = back_to(request.peer, &request.meta);
+        self.late_answers.leisurely.insert(id, (to, message, durable_after));
+        self.timers.set(at, Due::Leisure(id));
     }
 
     /// Sends a separate response that waited for its turn. `Err` with the time when a message ID is free.
@@ -668,11 +685,37 @@ fn set_head(octets: &mut [u8], kind: Kind, message_id: u16) {
     octets[2..4].copy_from_slice(&message_id.to_be_bytes());
 }
 
-/// Whether a response of that code is not for this client: No-Response says so (NR1), or it is an error and the request went
-/// to a group (CX3); a No-Response that does not list the class asks for it even then.
-fn is_suppressed(request: &Request<'_>, code: Code) -> bool {
-    match request.facts.no_response {
-        Some(classes) => code.class() > 0 && classes >> (code.class() - 1) & 1 == 1,
-        None => request.meta.is_multicast && !code.is_success(),
+/// Octets that a peer may get which has not shown to be where it says.
+fn allowance(request: &Request<'_>) -> usize {
+    match request.meta.is_multicast {
+        true => Reachability::group_allowance(request.facts.octets, request.meta.remote),
+        false => Reachability::allowance(request.facts.octets),
     }
 }
+
+/// Whether a response of so many octets fits when no more than its smallest block is sent.
+fn form_fits(octets: usize, form: &Form<'_>, allowance: usize) -> bool {
+    octets - form.payload.len() + BLOCK_OVERHEAD + 16 <= allowance
+}
+
+/// Whether No-Response lists the class of a code.
+fn is_listed(request: &Request<'_>, code: Code) -> bool {
+    request.facts.no_response.is_some_and(|classes| code.class() > 0 && classes >> (code.class() - 1) & 1 == 1)
+}
+
+/// Whether a response of that code is not for this client: No-Response says so (NR1), or it is an error and the request went to a
+/// group (CX3, GC31), for all classes of errors alike (GC32).
+fn is_suppressed(request: &Request<'_>, response: &Response, code: Code) -> bool {
+    if is_listed(request, code) || !request.meta.is_multicast {
+        return is_listed(request, code);
+    }
+    let manners = response.to_groups;
+    // GC33: who is not known may ask for more silence, not for less. RFC 7967 grants it to everybody (NR1), and
+    // groupcomm-bis §6.5 takes it back for the sake of those whose address is forged.
+    let is_asked_for =
+        request.facts.no_response.is_some() && manners.honours_no_response && request.facts.is_authenticated;
+    !code.is_success() && !manners.tells_errors && !is_asked_for
+}
+
+#[cfg(test)]
+mod tests;

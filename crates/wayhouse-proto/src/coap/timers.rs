@@ -25,6 +25,16 @@ pub(crate) enum Due {
     Release(StreamId),
     /// Drop bodies in blocks whose time is over.
     Bodies,
+    /// Stop gathering answers to a request to a group.
+    GroupWindow(u64),
+    /// Send a request to a group again (GC13).
+    GroupRepetition(u64),
+    /// Stop counting a request to a group as outstanding (GC24).
+    GroupUnanswered(u64),
+    /// Ask members of an observed group again (OB4, GC51).
+    GroupStaleness(u64),
+    /// Let a notification go whose leisure has passed (GC55).
+    NotificationLeisure(u64),
 }
 
 impl Due {
@@ -38,6 +48,11 @@ impl Due {
             Due::Pacing(_) => "pacing towards a peer",
             Due::Release(_) => "a released connection stays open",
             Due::Bodies => "bodies in blocks expire",
+            Due::GroupWindow(_) => "answers of a group end",
+            Due::GroupRepetition(_) => "a request to a group is repeated",
+            Due::GroupUnanswered(_) => "a request to a group stays unanswered",
+            Due::GroupStaleness(_) => "members of an observed group to be asked again",
+            Due::NotificationLeisure(_) => "notification to an observer of a group",
         }
     }
 }

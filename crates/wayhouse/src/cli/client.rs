@@ -4,6 +4,7 @@
 //! engine and drains it. What a request means is not known here: see [`super::exchange`].
 
 use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use wayhouse_proto::coap::endpoint::{Refused, Settings, Target};
+use wayhouse_proto::coap::endpoint::{GroupAsk, Refused, Settings, Target};
 use wayhouse_proto::coap::limits::Limits;
 use wayhouse_proto::coap::{Answer, Ask, Endpoint, Received, RequestId, Response};
 use wayhouse_proto::io::{Destination, Meta, SocketId, StreamId, StreamInput};
@@ -23,6 +24,8 @@ use wayhouse_wire::coap::Code;
 use super::exit::Fault;
 use super::place::Place;
 use super::trace::{Direction, Trace};
+use crate::shell::counters::ShellCounters;
+use crate::shell::udp::{Outgoing, Ready, Sockets};
 
 /// Inputs waiting for the engine. When the queue is full the reading tasks wait, and the system's buffers fill.
 const INPUTS_MAX: usize = 256;
@@ -69,6 +72,13 @@ pub(super) enum Happening {
     },
 }
 
+/// Whom a request goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    One(Target),
+    Group(SocketAddr),
+}
+
 #[derive(Debug)]
 struct OpenStream {
     remote: SocketAddr,
@@ -95,9 +105,12 @@ pub(super) struct Client {
     to_inputs: mpsc::Sender<Input>,
     // One socket of the system for each client socket of the engine and each peer: a connected socket reports ICMP errors.
     sockets: BTreeMap<(u16, SocketAddr), Arc<UdpSocket>>,
+    /// The sockets of requests to groups: members answer from addresses of their own, so these are not connected.
+    group_sockets: Sockets,
+    counters: Arc<ShellCounters>,
     streams: BTreeMap<StreamId, OpenStream>,
     next_stream: u64,
-    under_way: BTreeMap<RequestId, Target>,
+    under_way: BTreeMap<RequestId, Wanted>,
     happened: VecDeque<Happening>,
     trace: Trace,
     traffic: Traffic,
@@ -115,11 +128,14 @@ impl Client {
         let limits =
             Limits { body_octets_max: BODY_OCTETS_MAX, bodies_octets_max: BODY_OCTETS_MAX, ..Limits::default() };
         let settings = Settings { block_szx: 6, limits, ..Settings::default() };
+        let counters = Arc::new(ShellCounters::default());
         Ok(Client {
             endpoint: Endpoint::new(settings, u64::from_ne_bytes(seed)),
             inputs,
             to_inputs,
             sockets: BTreeMap::new(),
+            group_sockets: Sockets::new(Arc::clone(&counters)),
+            counters,
             streams: BTreeMap::new(),
             next_stream: 0,
             under_way: BTreeMap::new(),
@@ -166,7 +182,18 @@ impl Client {
     pub(super) fn ask(&mut self, ask: Ask) -> Result<RequestId, Refused> {
         let to = ask.to;
         let id = self.endpoint.request(Instant::now(), ask)?;
-        self.under_way.insert(id, to);
+        self.under_way.insert(id, Wanted::One(to));
+        Ok(id)
+    }
+
+    /// Starts a request to a group.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub(super) fn ask_group(&mut self, ask: GroupAsk) -> Result<RequestId, Refused> {
+        let group = ask.group;
+        let id = self.endpoint.request_group(Instant::now(), ask)?;
+        self.under_way.insert(id, Wanted::Group(group));
         Ok(id)
     }
 
@@ -176,7 +203,7 @@ impl Client {
     /// See [`Refused`].
     pub(super) fn ping(&mut self, to: Target) -> Result<RequestId, Refused> {
         let id = self.endpoint.ping(Instant::now(), to)?;
-        self.under_way.insert(id, to);
+        self.under_way.insert(id, Wanted::One(to));
         Ok(id)
     }
 
@@ -204,6 +231,7 @@ impl Client {
             };
             tokio::select! {
                 input = self.inputs.recv() => self.apply(input.expect("this client holds a sender itself")),
+                ready = poll_fn(|context| self.group_sockets.poll_ready(context)) => self.take_group_datagrams(ready),
                 () = timer => self.endpoint.handle_timeout(Instant::now()),
             }
         }
@@ -264,6 +292,35 @@ impl Client {
         }
     }
 
+    /// Takes what came to a socket of group requests.
+    fn take_group_datagrams(&mut self, ready: Ready) {
+        let now = Instant::now();
+        match ready {
+            Ready::ToSend(index) => self.group_sockets.send_backlog(index),
+            Ready::ToReceive(index) => {
+                let (count, _) = self.group_sockets.receive(index);
+                for number in 0..count {
+                    let Some((meta, bytes)) = self.group_sockets.datagram(index, number) else { continue };
+                    self.traffic.received_octets += bytes.len() as u64;
+                    self.trace.datagram(Direction::In, bytes);
+                    if let Received::Request(request) = self.endpoint.handle_datagram(now, &meta, bytes) {
+                        self.endpoint.respond(now, &request, &nothing_here());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends to a group, or to one of its members from the same port.
+    fn send_from_group_socket(&mut self, outgoing: Outgoing, bytes: &[u8]) {
+        let remote = outgoing.remote;
+        let dropped = self.counters.datagrams_out_dropped.get();
+        self.group_sockets.send(bytes, &[outgoing]);
+        if remote.ip().is_multicast() && self.counters.datagrams_out_dropped.get() > dropped {
+            self.give_up_on(remote, io::ErrorKind::NetworkUnreachable);
+        }
+    }
+
     /// Sends what the engine wants to send and takes its answers.
     fn flush(&mut self) {
         // Nobody observes a client, so these two only keep the order of draining.
@@ -292,14 +349,18 @@ impl Client {
     fn send(&mut self, to: Destination, bytes: &[u8]) {
         self.traffic.sent_octets += bytes.len() as u64;
         match to {
-            Destination::Datagram { socket, remote, .. } => {
-                let (SocketId::Client(number) | SocketId::Listener(number)) = socket;
+            Destination::Datagram { socket: SocketId::Group, remote, local, interface } => {
+                self.trace.datagram(Direction::Out, bytes);
+                let octets = 0..bytes.len();
+                self.send_from_group_socket(
+                    Outgoing { socket: SocketId::Group, remote, local, interface, octets },
+                    bytes,
+                );
+            }
+            Destination::Datagram { socket: SocketId::Client(number) | SocketId::Listener(number), remote, .. } => {
                 self.trace.datagram(Direction::Out, bytes);
                 // Past the runtime, which would call a fresh socket busy until it has heard of it.
-                let sent = self.socket(number, remote).and_then(|socket| match remote.ip().is_multicast() {
-                    true => socket2::SockRef::from(&*socket).send_to(bytes, &remote.into()),
-                    false => socket2::SockRef::from(&*socket).send(bytes),
-                });
+                let sent = self.socket(number, remote).and_then(|socket| socket2::SockRef::from(&*socket).send(bytes));
                 match sent {
                     // A full buffer loses the datagram as the network might; the engine retransmits.
                     Ok(_) => {}
@@ -332,14 +393,7 @@ impl Client {
             SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
         };
         let socket = std::net::UdpSocket::bind(any)?;
-        if remote.ip().is_multicast() {
-            // Members answer from addresses of their own.
-            if let SocketAddr::V6(group) = remote {
-                socket2::SockRef::from(&socket).set_multicast_if_v6(group.scope_id())?;
-            }
-        } else {
-            socket.connect(remote)?;
-        }
+        socket.connect(remote)?;
         socket.set_nonblocking(true)?;
         let socket = Arc::new(UdpSocket::from_std(socket)?);
         tokio::spawn(read_datagrams(number, remote, Arc::clone(&socket), self.to_inputs.clone()));
@@ -349,7 +403,12 @@ impl Client {
 
     /// Ends all requests towards an address that the system cannot reach.
     fn give_up_on(&mut self, address: SocketAddr, why: io::ErrorKind) {
-        let concerned = |to: &Target| matches!(to, Target::Datagram { remote, .. } if *remote == address);
+        let concerned = |to: &Wanted| match *to {
+            Wanted::One(Target::Datagram { remote, .. }) => remote == address,
+            Wanted::One(_) => false,
+            // The scope of the address is that of the interface it was sent by.
+            Wanted::Group(group) => group.ip() == address.ip() && group.port() == address.port(),
+        };
         let lost: Vec<RequestId> = self.under_way.iter().filter(|(_, to)| concerned(to)).map(|(&id, _)| id).collect();
         for id in lost {
             self.under_way.remove(&id);

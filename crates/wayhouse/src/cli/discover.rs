@@ -1,15 +1,19 @@
 //! `discover`: what a server says of itself in `/.well-known/core` (RFC 7252 §7, RFC 6690).
 
+use std::net::SocketAddr;
+
 use clap::Args as Arguments;
 use serde_json::Value;
+use wayhouse_proto::coap::endpoint::Reply;
 use wayhouse_wire::coap::option::number;
 use wayhouse_wire::coap::{Code, content_format};
 
 use super::args::{KeyValue, Seconds};
 use super::client::Client;
 use super::directory;
-use super::exchange::{Answered, Question, exchange, gather};
+use super::exchange::{Question, exchange};
 use super::exit::{Exit, Fault};
+use super::group::{Gathering, GroupOptions};
 use super::place::Place;
 use super::printer::{Printer, links};
 
@@ -38,6 +42,8 @@ pub(crate) struct Args {
     /// Tell every message with its code and options on standard error
     #[arg(short, long)]
     pub verbose: bool,
+    #[command(flatten)]
+    pub group: GroupOptions,
 }
 
 /// Runs `discover`.
@@ -50,17 +56,19 @@ pub(super) async fn execute(args: Args) -> Result<Exit, Fault> {
         question.options.push(number::URI_QUERY, filter.to_string().as_bytes());
     }
     let mut client = Client::new(args.verbose)?;
-    let answers = match place.is_group() {
-        true => gather(&mut client, &place, &question).await,
-        false => exchange(&mut client, &place, &question).await.map(|answered| vec![answered]),
+    let is_group = args.group.means_group(&place);
+    let answers = match is_group {
+        true => gather(&mut client, &place, &question, &args.group).await,
+        false => {
+            let answered = exchange(&mut client, &place, &question).await;
+            answered.and_then(|answered| Ok(vec![(None, answered.success()?)]))
+        }
     };
     client.close().await;
     let mut printer = Printer::stdout();
     let mut objects = Vec::new();
     let mut found = 0;
-    for answered in answers? {
-        let Answered { from, .. } = answered;
-        let reply = answered.success()?;
+    for (from, reply) in answers? {
         let document = directory::links_of(&reply)?;
         let wanted =
             || document.links().filter(|link| args.filter.iter().all(|filter| directory::matches(link, filter)));
@@ -68,14 +76,14 @@ pub(super) async fn execute(args: Args) -> Result<Exit, Fault> {
         if args.json {
             objects.extend(wanted().map(|link| {
                 let mut object = links::link_json(&link);
-                if let Some(from) = from.filter(|_| place.is_group()) {
+                if let Some(from) = from {
                     object["from"] = Value::from(from.to_string());
                 }
                 object
             }));
             continue;
         }
-        if let Some(from) = from.filter(|_| place.is_group()) {
+        if let Some(from) = from {
             printer.line(&format!("{from}:"))?;
         }
         if wanted().next().is_some() {
@@ -92,4 +100,27 @@ pub(super) async fn execute(args: Args) -> Result<Exit, Fault> {
         return Ok(Exit::Negative);
     }
     Ok(Exit::Done)
+}
+
+/// Asks a group, and gathers what all its members offer.
+async fn gather(
+    client: &mut Client,
+    place: &Place,
+    question: &Question,
+    options: &GroupOptions,
+) -> Result<Vec<(Option<SocketAddr>, Reply)>, Fault> {
+    let mut gathering = Gathering::start(client, place, question, options).await?;
+    let mut gathered = Vec::new();
+    while let Some(heard) = gathering.next(client).await? {
+        if let Ok(reply) = heard.outcome
+            && reply.code.is_some_and(Code::is_success)
+        {
+            gathered.push((Some(heard.from), reply));
+        }
+    }
+    let gathering = gathering.end(client).await;
+    match gathered.is_empty() {
+        true => gathering.conclude(&mut Printer::stdout(), super::group::Form::Lines).map(|_| gathered),
+        false => Ok(gathered),
+    }
 }

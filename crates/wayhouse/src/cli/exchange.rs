@@ -20,9 +20,6 @@ use super::progress::Progress;
 /// Patience without `--timeout`: MAX_TRANSMIT_WAIT, the time within which a confirmable message is acknowledged or given up
 /// (RFC 7252 §4.8.2).
 pub(super) const MAX_TRANSMIT_WAIT: Duration = Duration::from_secs(93);
-/// How long answers from a group are gathered without `--timeout`: DEFAULT_LEISURE (RFC 7252 §8.2), and two seconds for the
-/// way.
-const GROUP_PATIENCE: Duration = Duration::from_secs(7);
 
 /// What to ask, apart from where.
 #[derive(Debug, Clone)]
@@ -117,45 +114,6 @@ pub(super) async fn exchange(client: &mut Client, place: &Place, question: &Ques
             Err(silence) => return Err(silence.fault(place, address)),
             Ok(answered) => return Ok(answered),
         }
-    }
-}
-
-/// Asks a group and gathers answers as long as patience lasts.
-///
-/// # Errors
-/// Unreachable when nobody answers.
-pub(super) async fn gather(client: &mut Client, place: &Place, question: &Question) -> Result<Vec<Answered>, Fault> {
-    let address = place.addresses().await?[0];
-    let patience = question.patience.unwrap_or(GROUP_PATIENCE);
-    let target = Target::Datagram { remote: address, local: None, interface: interface_of(address) };
-    let ask = Ask { patience: Some(patience), is_confirmable: false, ..question.ask(place, target) };
-    let id = client.ask(ask).map_err(|refused| Silence::Refused(refused).fault(place, address))?;
-    let mut gathered = Vec::new();
-    let end = Instant::now() + patience;
-    while let Ok(happening) = tokio::time::timeout_at(end, client.next()).await {
-        match happening {
-            Happening::Answer(answer) if answer.id == id => match answer.outcome {
-                Ok(reply) => gathered.push(Answered { id, from: answer.from, reply, is_open: answer.is_open }),
-                Err(_) => break,
-            },
-            Happening::Unreachable { id: lost, why } if lost == id => {
-                return Err(Silence::Unreachable(why).fault(place, address));
-            }
-            _ => {}
-        }
-    }
-    client.cancel(id);
-    if gathered.is_empty() {
-        return Err(Fault::unreachable(format!("nobody in the group answered within {} s", patience.as_secs_f64()))
-            .hint("wait longer with --timeout, or choose the interface: coap://[ff02::fd%eth0]/"));
-    }
-    Ok(gathered)
-}
-
-fn interface_of(address: SocketAddr) -> u32 {
-    match address {
-        SocketAddr::V6(address) => address.scope_id(),
-        SocketAddr::V4(_) => 0,
     }
 }
 

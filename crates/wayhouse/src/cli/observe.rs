@@ -9,6 +9,7 @@ use wayhouse_wire::coap::Code;
 use super::client::{Client, Happening};
 use super::exchange::{Answered, Question, content_format_of, exchange};
 use super::exit::{Exit, Fault};
+use super::group::{self, GroupOptions};
 use super::interrupt::Interrupt;
 use super::pace::Pace;
 use super::payload::PayloadOptions;
@@ -52,6 +53,8 @@ pub(crate) struct Args {
     pub content_format: Option<super::request_options::ContentFormat>,
     #[command(flatten)]
     pub(super) request: RequestOptions,
+    #[command(flatten)]
+    pub(super) group: GroupOptions,
 }
 
 /// Runs `observe`.
@@ -62,6 +65,13 @@ pub(super) async fn execute(args: Args) -> Result<Exit, Fault> {
     let payload =
         PayloadOptions { payload: args.fetch.clone(), content_format: args.content_format, ..Default::default() };
     payload.fill(&mut question)?;
+    if args.group.means_group(&place) {
+        let mut client = Client::new(args.request.verbose)?;
+        let form = group::form(args.json, args.raw);
+        let outcome = group::observe(&mut client, &place, &question, &args.group, form, args.count).await;
+        client.close().await;
+        return outcome;
+    }
     let mut interrupt = Interrupt::new()?;
     let mut observation = Observation::new(args.request.verbose, place, question)?;
     let mut printer = Printer::stdout();

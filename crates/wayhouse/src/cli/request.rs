@@ -9,8 +9,9 @@ use wayhouse_proto::coap::endpoint::Reply;
 use wayhouse_wire::coap::{Code, content_format};
 
 use super::client::Client;
-use super::exchange::{Answered, Question, content_format_of, exchange, gather, location_of};
+use super::exchange::{Answered, Question, content_format_of, exchange, location_of};
 use super::exit::{Exit, Fault};
+use super::group::{self, GroupOptions};
 use super::payload::PayloadOptions;
 use super::place::Place;
 use super::printer::representation::render;
@@ -28,6 +29,8 @@ pub(crate) struct WithoutPayload {
     pub(super) request: RequestOptions,
     #[command(flatten)]
     pub(super) output: OutputOptions,
+    #[command(flatten)]
+    pub(super) group: GroupOptions,
 }
 
 /// `put`, `post`, `fetch`, `patch`, `ipatch`.
@@ -42,6 +45,8 @@ pub(crate) struct WithPayload {
     pub(super) request: RequestOptions,
     #[command(flatten)]
     pub(super) output: OutputOptions,
+    #[command(flatten)]
+    pub(super) group: GroupOptions,
 }
 
 /// How to show an answer.
@@ -61,46 +66,40 @@ pub(crate) struct OutputOptions {
 /// Runs a verb without payload.
 pub(super) async fn without_payload(code: Code, args: WithoutPayload) -> Result<Exit, Fault> {
     let question = args.request.question(code);
-    converse(&args.uri, question, args.request.verbose, &args.output).await
+    converse(&args.uri, question, args.request.verbose, &args.output, &args.group).await
 }
 
 /// Runs a verb with payload.
 pub(super) async fn with_payload(code: Code, args: WithPayload) -> Result<Exit, Fault> {
     let mut question = args.request.question(code);
     args.payload.fill(&mut question)?;
-    converse(&args.uri, question, args.request.verbose, &args.output).await
+    converse(&args.uri, question, args.request.verbose, &args.output, &args.group).await
 }
 
-async fn converse(uri: &str, question: Question, is_verbose: bool, output: &OutputOptions) -> Result<Exit, Fault> {
+async fn converse(
+    uri: &str,
+    question: Question,
+    is_verbose: bool,
+    output: &OutputOptions,
+    group: &GroupOptions,
+) -> Result<Exit, Fault> {
     let place = Place::parse(uri)?;
     let mut client = Client::new(is_verbose)?;
-    let answers = match place.is_group() {
-        true => gather(&mut client, &place, &question).await,
-        false => exchange(&mut client, &place, &question).await.map(|answered| vec![answered]),
-    };
-    client.close().await;
-    let mut printer = Printer::stdout();
-    let mut is_any_success = false;
-    let mut last_refusal = None;
-    for Answered { from, reply, .. } in answers? {
-        if place.is_group() && !output.json {
-            eprintln!("from {}:", from.map_or_else(|| "?".to_owned(), |from| from.to_string()));
+    if group.means_group(&place) {
+        if output.output.is_some() {
+            return Err(Fault::misuse("a group has many answers, and --output takes one")
+                .hint("redirect standard output, with --json or --raw"));
         }
-        match show(&mut printer, output, &reply, from)? {
-            None => is_any_success = true,
-            Some(refusal) => {
-                if let Some(earlier) = last_refusal.replace(refusal) {
-                    eprintln!("{earlier}");
-                }
-            }
-        }
+        let form = group::form(output.json, output.raw);
+        let outcome = group::converse(&mut client, &place, &question, group, form).await;
+        client.close().await;
+        return outcome;
     }
-    match last_refusal {
-        Some(refusal) if !is_any_success => Err(refusal),
-        Some(refusal) => {
-            eprintln!("{refusal}");
-            Ok(Exit::Done)
-        }
+    let answered = exchange(&mut client, &place, &question).await;
+    client.close().await;
+    let Answered { from, reply, .. } = answered?;
+    match show(&mut Printer::stdout(), output, &reply, from)? {
+        Some(refusal) => Err(refusal),
         None => Ok(Exit::Done),
     }
 }

@@ -36,6 +36,8 @@ const DATAGRAM_OCTETS: usize = (64 << 10) + 320;
 const CONTROL_OCTETS: usize = 64;
 /// Wanted size of the system's receive and send buffers: a burst of some thousand small datagrams. The system may grant less.
 const SOCKET_BUFFER_OCTETS: usize = 4 << 20;
+/// Routers that a request to a group may pass: those of a site, no more (RFC 1112 §6.1 and practice).
+const MULTICAST_HOPS: u32 = 16;
 /// Datagrams that may wait for one socket whose send buffer is full. Reaction: further ones are dropped and counted.
 const BACKLOG_MAX: usize = 4096;
 
@@ -81,8 +83,8 @@ pub struct Sockets {
     listeners: Vec<usize>,
     /// Indexes of the multicast sockets.
     multicast: Vec<usize>,
-    /// Index of each client socket, by number and whether it is for IPv6. `None`: it could not be opened.
-    clients: BTreeMap<(u16, bool), Option<usize>>,
+    /// Index of each client socket, that of group requests included, by whether it is for IPv6. `None`: it could not be opened.
+    clients: BTreeMap<(SocketId, bool), Option<usize>>,
     /// Which socket is asked first, so that a busy one does not hide the others.
     first_asked: usize,
     incoming: Incoming,
@@ -309,27 +311,30 @@ impl Sockets {
                 // A listener of the other family cannot reach the peer; the first that can stands in.
                 own.or_else(|| self.listeners.iter().copied().find(is_fit))
             }
-            SocketId::Client(number) => {
-                if let Some(&known) = self.clients.get(&(number, is_ipv6)) {
+            id @ (SocketId::Client(_) | SocketId::Group) => {
+                if let Some(&known) = self.clients.get(&(id, is_ipv6)) {
                     return known;
                 }
-                let opened = self.open_client(number, is_ipv6);
+                let opened = self.open_client(id, is_ipv6);
                 if let Err(error) = &opened {
-                    tracing::warn!(%error, number, "a client socket cannot be opened");
+                    tracing::warn!(%error, ?id, "a client socket cannot be opened");
                 }
                 let index = opened.ok();
-                self.clients.insert((number, is_ipv6), index);
+                self.clients.insert((id, is_ipv6), index);
                 index
             }
         }
     }
 
-    fn open_client(&mut self, number: u16, is_ipv6: bool) -> io::Result<usize> {
+    fn open_client(&mut self, id: SocketId, is_ipv6: bool) -> io::Result<usize> {
         let any: IpAddr = if is_ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
         let address = SocketAddr::new(any, 0);
         let socket = open(address)?;
         socket.bind(&address.into())?;
-        self.sockets.push(UdpSocket::new(socket, SocketId::Client(number))?);
+        if id == SocketId::Group {
+            set_multicast_hops(&socket, is_ipv6)?;
+        }
+        self.sockets.push(UdpSocket::new(socket, id)?);
         Ok(self.sockets.len() - 1)
     }
 }
@@ -376,6 +381,14 @@ fn open(address: SocketAddr) -> io::Result<Socket> {
         }
     }
     Ok(socket)
+}
+
+/// Lets requests to groups pass routers, as far as the scope of the group allows: by itself the system keeps them on the link.
+pub fn set_multicast_hops(socket: &Socket, is_ipv6: bool) -> io::Result<()> {
+    match is_ipv6 {
+        true => socket.set_multicast_hops_v6(MULTICAST_HOPS),
+        false => socket.set_multicast_ttl_v4(MULTICAST_HOPS),
+    }
 }
 
 /// Has the runtime watch a descriptor for readiness.

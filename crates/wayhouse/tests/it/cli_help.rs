@@ -107,6 +107,42 @@ fn a_verb_in_detail() {
       -V, --version
               Print version
 
+    Groups:
+          --group
+              The host is a name of a group. With it, or with a multicast address, the request goes to
+              all members of a CoAP group, and each answer is printed in a line of its own as it comes:
+              member, seconds, code, value. With --json: one object in each line, with `after_s`; at the
+              end one with `summary`.
+
+          --interface <NAME>
+              Send by this interface; may be given several times
+
+          --window <SECONDS>
+              Gather answers for this many seconds [default: 7]
+
+          --repeat <TIMES>
+              Send the request again this many times, for members that loss hid
+              
+              [default: 0]
+
+          --repeat-after <SECONDS>
+              Between two transmissions [default: 7]
+
+          --answers <NUMBER>
+              Stop after this many answers
+
+          --member <ADDRESS>
+              A member that should answer: address or address:port; may be given several times
+
+          --members-from <URI>
+              Ask this resource directory who is a member: whose links say so (rt=g.*)
+
+          --ask-silent
+              Ask members that stay silent once more, alone
+
+          --blocks-from-group
+              Fetch further blocks by requests to the group instead of from each member alone
+
     Examples:
       wayhouse put coap://lamp.example/on --payload true --content-format json
       wayhouse put coap://store.example/firmware --payload-file firmware.bin --content-format 42

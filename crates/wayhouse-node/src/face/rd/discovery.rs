@@ -30,8 +30,8 @@ pub(super) fn answer(request: &Request<'_>, heading: &Heading<'_>, response: &mu
             response.payload.extend_from_slice(link.parameters_text().as_bytes());
         }
     }
-    if request.meta.is_multicast && response.payload.is_empty() && !heading.has_no_response {
-        // CL10: a group member without a match keeps silent, unless the client wants to hear of it (NR1).
+    if request.meta.is_multicast && response.payload.is_empty() {
+        // CL10: a group member without a match keeps silent.
         response.code = None;
         return Ok(());
     }

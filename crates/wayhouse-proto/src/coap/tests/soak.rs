@@ -18,7 +18,7 @@ impl Endpoint {
         assert_eq!(self.exchanges.count(), 0, "confirmable messages");
         assert_eq!(self.congestion.peer_count(), 0, "peers in congestion control");
         assert_eq!(self.client.operations.len(), 0, "requests");
-        assert_eq!(self.client.by_token.len() + self.client.by_group_token.len(), 0, "tokens");
+        assert_eq!((self.client.by_token.len(), self.groups.count()), (0, 0), "tokens");
         assert_eq!(self.client.by_non.len(), 0, "NON requests");
         assert_eq!(self.pendings.count(), 0, "deferred requests");
         assert_eq!(self.bodies.octets() + self.assemblies.octets(), 0, "bodies");
