@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{command, fuzz, interop, peers, reqs, tidy, tree};
+use crate::{command, fuzz, interop, netns, peers, reqs, tidy, tree};
 
 /// Runs every check; the first failure ends it. `deep` adds longer fuzzing and wider simulation.
 pub fn run(deep: bool) -> Result<()> {
@@ -26,6 +26,10 @@ pub fn run(deep: bool) -> Result<()> {
         not_run.push("fuzz smoke");
     }
     interop::run(None)?;
+    match netns::obstacle() {
+        None => netns::run(None)?,
+        Some(_) => not_run.push("cases in network namespaces"),
+    }
     if !command::exists("chromedriver") {
         not_run.push("page in Chromium");
     }

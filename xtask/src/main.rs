@@ -6,6 +6,7 @@ mod command;
 mod fuzz;
 mod interop;
 mod load;
+mod netns;
 mod peers;
 mod reqs;
 mod tidy;
@@ -16,10 +17,11 @@ use anyhow::{Result, bail};
 const HELP: &str = "\
 cargo xtask TASK
 
-  ci [--deep]        everything that must hold: format, clippy, tidy, reqs, tests, docs, fuzz smoke, deny, interop
+  ci [--deep]        everything that must hold: format, clippy, tidy, reqs, tests, docs, fuzz smoke, deny, interop, netns
   tidy               the laws of the house that no compiler checks
   reqs [FAMILY]      requirement -> code -> tests; fails on a binding one with neither test nor waiver
   interop [CASE]     real peers against the daemon and the command line; a missing peer is reported as not run
+  netns [CASE]       cases in network namespaces: groups, losses; wants root, otherwise reported as not run
   peers              installs the real peers and test tools (Debian packages, a Python environment)
   bench [GROUP]      the measurements of docs/reference/performance.md: get, register, lookup, million
   fuzz [SECONDS]     every fuzz target for so long (default 20), starting from the kept corpora
@@ -37,6 +39,8 @@ fn main() -> Result<()> {
         ["reqs", family] => reqs::run(Some(family)),
         ["interop"] => interop::run(None),
         ["interop", case] => interop::run(Some(case)),
+        ["netns"] => netns::run(None),
+        ["netns", case] => netns::run(Some(case)),
         ["peers"] => peers::install(),
         ["bench"] => bench::run(None),
         ["bench", group] => bench::run(Some(group)),

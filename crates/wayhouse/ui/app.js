@@ -451,8 +451,8 @@ function node(name, properties = {}, ...children) {
 
 function toggle(id) {
   if (state.openId === id) return close();
-  // What is gone has nothing to show, and leaves with the next read.
-  if (state.gone.has(id)) return;
+  // What is gone has nothing to show: it leaves with the next read, and then with the next frame.
+  if (state.gone.has(id) || !state.rows.some((row) => row.id === id)) return;
   state.openId = id;
   elements.get(id).detail.replaceChildren(node("p", { className: "loading" }, "Loading…"));
   drawSoon();

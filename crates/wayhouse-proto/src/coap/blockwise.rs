@@ -10,6 +10,7 @@ mod bodies;
 mod cut;
 mod gatherer;
 mod sender;
+mod transfers;
 
 pub use assemblies::{Assemblies, Gathered};
 pub use bodies::{Bodies, Representation, Served};

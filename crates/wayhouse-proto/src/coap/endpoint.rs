@@ -67,8 +67,8 @@ pub struct Endpoint {
     pub(super) leisures: Leisures,
     pub(super) observers: Observers,
     pub(super) etag_key: KeyedState,
-    /// What turns the message ID of a NON request into that of its NON response.
-    pub(super) response_id_offset: u16,
+    /// What turns the message ID of a NON request into that of its NON response, differently for each peer.
+    pub(super) response_id_key: KeyedState,
 
     // Both roles.
     pub(super) exchanges: Exchanges,
@@ -105,7 +105,7 @@ impl Endpoint {
             streams: Streams::default(),
             client: Client::new(&limits, &mut rng),
             reachability: Reachability::new(settings.amplification, limits.reachable_peers_max, &mut rng),
-            response_id_offset: rng.next_u64() as u16,
+            response_id_key: KeyedState::new(&mut rng),
             outbox: Outbox::default(),
             timers: Timers::default(),
             counters: Counters::default(),

@@ -184,11 +184,7 @@ impl Endpoint {
                 non_message_id: None,
             },
         );
-        if let (Peer::Datagram { socket, remote }, Some(Kind::NonConfirmable)) = (request.peer, request.kind) {
-            // CM19: notifications come after the ID that the answer to the registration got.
-            let id = self.derived_message_id(request);
-            self.message_ids.note(now, socket, remote, id, &mut self.rng);
-        }
+        self.order_message_ids(now, request);
         self.observers.index.insert(key, id);
         self.observers.by_peer.entry(request.peer).or_default().push(id);
         Some(ObserverId(id))

@@ -362,6 +362,7 @@ impl Endpoint {
                 None => self.dedup.acknowledge_safe(now, request.peer, request.message_id),
             }
         }
+        self.order_message_ids(now, request);
         Some(self.pendings.insert(request))
     }
 
@@ -654,9 +655,19 @@ impl Endpoint {
         Envelope::Datagram { kind, message_id }
     }
 
-    /// The message ID of a NON response to a peer of which nothing is remembered.
-    pub(super) fn derived_message_id(&self, request: &Request<'_>) -> u16 {
-        request.message_id.wrapping_add(self.response_id_offset)
+    /// The message ID of a NON response to a peer of which nothing is remembered. One peer cannot tell from its own what
+    /// another one gets.
+    fn derived_message_id(&self, request: &Request<'_>) -> u16 {
+        request.message_id.wrapping_add(self.response_id_key.hash_one(request.peer) as u16)
+    }
+
+    /// Sees to it that what goes to a peer later, beyond the answer to this request, comes after all message IDs that were
+    /// derived for it so far (CM19): those of peers that number their requests in order, as RFC 7252 §4.4 advises.
+    pub(super) fn order_message_ids(&mut self, now: Instant, request: &Request<'_>) {
+        if let Peer::Datagram { socket, remote } = request.peer {
+            let id = self.derived_message_id(request);
+            self.message_ids.note(now, socket, remote, id, &mut self.rng);
+        }
     }
 
     /// An entity tag of a representation: its octets and how they are to be read (RT5).

@@ -40,9 +40,31 @@ pub(crate) struct DirectoryOptions {
     pub verbose: bool,
 }
 
-/// The lookup to ask.
-pub(super) fn lookup_type(is_about_resources: bool) -> &'static str {
-    if is_about_resources { RESOURCE_LOOKUP } else { ENDPOINT_LOOKUP }
+/// What to look up, and where.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LookupOptions {
+    /// Only what has this attribute, such as ep=lamp, d=kitchen, rt=light, `et=*`
+    #[arg(value_name = "FILTER")]
+    pub filter: Vec<KeyValue>,
+    /// Resources instead of endpoints
+    #[arg(short, long)]
+    pub resources: bool,
+    #[command(flatten)]
+    pub(super) directory: DirectoryOptions,
+}
+
+impl LookupOptions {
+    /// Finds the resource to ask.
+    ///
+    /// # Errors
+    /// See [`find`].
+    pub(super) async fn find(&self, client: &mut Client) -> Result<Place, Fault> {
+        find(client, &self.directory, if self.resources { RESOURCE_LOOKUP } else { ENDPOINT_LOOKUP }).await
+    }
+    /// What to ask it: the filters, and what else the query holds.
+    pub(super) fn question(&self, more: impl Iterator<Item = String>) -> Question {
+        lookup_question(&self.directory, self.filter.iter().map(KeyValue::to_string).chain(more))
+    }
 }
 
 /// A GET for links.

@@ -3,9 +3,8 @@
 use clap::Args as Arguments;
 use serde_json::Value;
 
-use super::args::KeyValue;
 use super::client::Client;
-use super::directory::{self, DirectoryOptions};
+use super::directory::{self, LookupOptions};
 use super::exchange::exchange;
 use super::exit::{Exit, Fault};
 use super::printer::{Printer, links};
@@ -23,12 +22,8 @@ pub(super) const EXAMPLES: &str = "Filters are ANDed; a value may end in `*`. Th
 /// `list`.
 #[derive(Debug, Clone, Arguments)]
 pub(crate) struct Args {
-    /// Only what has this attribute, such as ep=lamp, d=kitchen, rt=light, `et=*`
-    #[arg(value_name = "FILTER")]
-    pub filter: Vec<KeyValue>,
-    /// List resources instead of endpoints
-    #[arg(short, long)]
-    pub resources: bool,
+    #[command(flatten)]
+    pub(super) lookup: LookupOptions,
     /// List at most this many
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub count: Option<u32>,
@@ -38,25 +33,21 @@ pub(crate) struct Args {
     /// Print the entries as JSON
     #[arg(long)]
     pub json: bool,
-    #[command(flatten)]
-    pub(super) directory: DirectoryOptions,
 }
 
 /// Runs `list`.
 pub(super) async fn execute(args: Args) -> Result<Exit, Fault> {
-    let mut client = Client::new(args.directory.verbose)?;
+    let mut client = Client::new(args.lookup.directory.verbose)?;
     let outcome = look_up(&mut client, &args).await;
     client.close().await;
     outcome
 }
 
 async fn look_up(client: &mut Client, args: &Args) -> Result<Exit, Fault> {
-    let lookup = directory::find(client, &args.directory, directory::lookup_type(args.resources)).await?;
+    let lookup = args.lookup.find(client).await?;
     let paging = [("page", args.page), ("count", args.count)];
     let paging = paging.iter().filter_map(|(key, value)| value.map(|value| format!("{key}={value}")));
-    let question =
-        directory::lookup_question(&args.directory, args.filter.iter().map(KeyValue::to_string).chain(paging));
-    let reply = exchange(client, &lookup, &question).await?.success()?;
+    let reply = exchange(client, &lookup, &args.lookup.question(paging)).await?.success()?;
     let document = directory::links_of(&reply)?;
     let mut printer = Printer::stdout();
     // RD30: what registration resources are called is for the directory alone to understand; it is shown, never followed.
@@ -70,7 +61,7 @@ async fn look_up(client: &mut Client, args: &Args) -> Result<Exit, Fault> {
         return Ok(Exit::Negative);
     }
     if !args.json {
-        let table = match args.resources {
+        let table = match args.lookup.resources {
             true => links::resources_table(document.links(), printer.surroundings()),
             false => links::registrants_table(document.links(), printer.surroundings()),
         };

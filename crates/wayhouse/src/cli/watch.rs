@@ -7,10 +7,9 @@ use serde_json::json;
 use wayhouse_wire::coap::link_format::LinkFormat;
 use wayhouse_wire::coap::option::number;
 
-use super::args::KeyValue;
 use super::client::Client;
 use super::difference::{Difference, State};
-use super::directory::{self, DirectoryOptions};
+use super::directory::{self, LookupOptions};
 use super::exchange::Question;
 use super::exit::{Exit, Fault};
 use super::interrupt::Interrupt;
@@ -30,32 +29,25 @@ const POLL_MIN: Duration = Duration::from_secs(5);
 /// `watch`.
 #[derive(Debug, Clone, Arguments)]
 pub(crate) struct Args {
-    /// Only what has this attribute, such as ep=lamp, d=kitchen, rt=light, `et=*`
-    #[arg(value_name = "FILTER")]
-    pub filter: Vec<KeyValue>,
-    /// Watch resources instead of endpoints
-    #[arg(short, long)]
-    pub resources: bool,
+    #[command(flatten)]
+    pub(super) lookup: LookupOptions,
     /// Stop after this many differences
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
     /// Print one JSON object in each line
     #[arg(long)]
     pub json: bool,
-    #[command(flatten)]
-    pub(super) directory: DirectoryOptions,
 }
 
 /// Runs `watch`.
 pub(super) async fn execute(args: Args) -> Result<Exit, Fault> {
     let mut interrupt = Interrupt::new()?;
-    let mut client = Client::new(args.directory.verbose)?;
+    let mut client = Client::new(args.lookup.directory.verbose)?;
     let lookup = tokio::select! {
-        lookup = directory::find(&mut client, &args.directory, directory::lookup_type(args.resources)) => lookup?,
+        lookup = args.lookup.find(&mut client) => lookup?,
         () = interrupt.wait() => return Ok(Exit::Done),
     };
-    let question = directory::lookup_question(&args.directory, args.filter.iter().map(KeyValue::to_string));
-    let question = Question { is_observation: true, ..question };
+    let question = Question { is_observation: true, ..args.lookup.question(std::iter::empty()) };
     let mut observation = Observation::with_client(client, lookup, question);
     let outcome = watch(&args, &mut observation, &mut interrupt).await;
     observation.end().await;

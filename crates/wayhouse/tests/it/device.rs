@@ -100,16 +100,4 @@ impl Device {
         assert_eq!(answer.code, Code::CONTENT);
         answer.text().to_owned()
     }
-
-    /// Sends octets that need not be a message.
-    pub(crate) fn send_raw(&self, octets: &[u8]) {
-        self.socket.send(octets).expect("the server is bound");
-    }
-
-    /// Forgets what has arrived.
-    pub(crate) fn discard(&self) {
-        self.socket.set_nonblocking(true).expect("a socket can be non-blocking");
-        while self.socket.recv(&mut [0; 16]).is_ok() {}
-        self.socket.set_nonblocking(false).expect("a socket can be blocking");
-    }
 }

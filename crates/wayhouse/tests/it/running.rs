@@ -1,7 +1,7 @@
 //! The real daemon as a process, on ports and in a directory of the test's choice.
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::SocketAddr;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
@@ -61,6 +61,22 @@ impl Running {
     pub(crate) fn http(&self) -> SocketAddr {
         address(&self.announced["http"])
     }
+    /// Its resident memory, as the system counts it.
+    pub(crate) fn resident_octets(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the system counts it");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
+    }
+    /// What it counts, in the text for Prometheus.
+    pub(crate) fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect(self.http()).expect("the daemon accepts");
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.http());
+        stream.write_all(request.as_bytes()).expect("the daemon reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("text");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        answer
+    }
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.process), signal).expect("the process is there");
@@ -83,6 +99,14 @@ impl Drop for Running {
         // It may have ended already; either way it is reaped.
         let _ = self.process.kill();
         let _ = self.process.wait();
+        // Where a test fails, what the daemon told may say why.
+        if std::thread::panicking()
+            && let Some(mut stderr) = self.process.stderr.take()
+        {
+            let mut told = String::new();
+            let _ = stderr.read_to_string(&mut told);
+            eprintln!("the daemon told:\n{told}");
+        }
     }
 }
 

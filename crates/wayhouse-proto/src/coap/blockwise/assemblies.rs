@@ -3,20 +3,17 @@
 //! Blocks belong together when peer, method and options agree (BW14), Request-Tags among them (RT1). They are taken in order: their offsets,
 //! not their numbers, must join, so that a client may change to smaller blocks on the way (BW3).
 
-use std::hash::{BuildHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
-use hashbrown::HashTable;
-use slab::Slab;
 use wayhouse_wire::coap::option::number;
 use wayhouse_wire::coap::{BlockValue, Code, Options};
 
+use super::transfers::{Held, Transfers};
 use crate::coap::matching;
-use crate::coap::recency::Recency;
 use crate::io::Peer;
 use crate::keyed_hash::KeyedState;
 
-/// What a body costs besides its octets: the bound on octets bounds the number of bodies too.
+/// What a body costs besides its octets.
 const OVERHEAD_OCTETS: usize = 256;
 
 /// Bodies being gathered.
@@ -24,25 +21,14 @@ const OVERHEAD_OCTETS: usize = 256;
 pub struct Assemblies {
     body_octets_max: usize,
     octets_max: usize,
-    lifetime: Duration,
-    hasher: KeyedState,
-    bodies: Slab<Assembly>,
-    index: HashTable<u32>,
-    recency: Recency,
-    octets: usize,
+    bodies: Transfers<Assembly>,
 }
 
 #[derive(Debug)]
 struct Assembly {
-    hash: u64,
-    peer: Peer,
-    method: Code,
-    /// The options that tell operations apart, flat.
-    key: Box<[u8]>,
     content_format: Option<u64>,
     if_none_match: bool,
     body: Vec<u8>,
-    touched: Instant,
 }
 
 /// What a request means for the body it belongs to.
@@ -76,16 +62,8 @@ impl Assemblies {
     /// Nothing gathered. `body_octets_max` bounds one body (4.13 beyond), `octets_max` all (the one that waited longest is dropped),
     /// `lifetime` is EXCHANGE_LIFETIME: a body whose next block does not arrive within it is dropped.
     pub fn new(body_octets_max: usize, octets_max: usize, lifetime: Duration, hasher: KeyedState) -> Assemblies {
-        Assemblies {
-            body_octets_max,
-            octets_max,
-            lifetime,
-            hasher,
-            bodies: Slab::new(),
-            index: HashTable::new(),
-            recency: Recency::new(),
-            octets: 0,
-        }
+        let bodies = Transfers::new(octets_max, lifetime, matching::is_block1_key, hasher);
+        Assemblies { body_octets_max, octets_max, bodies }
     }
 
     /// Takes a request. `szx_max` is the largest block size exponent we want: 0..=6, 7 on connections with BERT.
@@ -107,13 +85,12 @@ impl Assemblies {
             return Gathered::Bad(reason);
         }
         self.expire(now);
-        let hash = self.hash(peer, method, options);
-        let known = self.find(hash, peer, method, options);
+        let known = self.bodies.find(peer, method, options);
 
         let announced = options.first(number::SIZE1).and_then(|size| size.uint()).unwrap_or(0);
         let end = block.offset() + payload.len();
         if end > self.body_octets_max || announced > self.body_octets_max as u64 {
-            known.map(|slot| self.remove(slot));
+            known.map(|slot| self.bodies.remove(slot));
             return Gathered::TooLarge { size1: self.body_octets_max as u64 };
         }
 
@@ -121,32 +98,22 @@ impl Assemblies {
         let content_format = options.first(number::CONTENT_FORMAT).and_then(|format| format.uint());
         if block.num == 0 {
             // BW6: block 0 begins anew, whatever was there.
-            known.map(|slot| self.remove(slot));
+            known.map(|slot| self.bodies.remove(slot));
             let if_none_match = options.first(number::IF_NONE_MATCH).is_some();
             if !block.more {
                 return Gathered::Complete { block: answer, body: payload.to_vec(), if_none_match };
             }
-            let mut key = Vec::new();
-            matching::flatten(&mut key, options.iter().filter(|option| matching::is_block1_key(option.number)));
-            let assembly = Assembly {
-                hash,
-                peer,
-                method,
-                key: key.into(),
-                content_format,
-                if_none_match,
-                body: payload.to_vec(),
-                touched: now,
-            };
-            return self.insert(assembly, answer);
+            let assembly = Assembly { content_format, if_none_match, body: payload.to_vec() };
+            let is_held = self.bodies.insert(now, peer, method, options, assembly);
+            return self.continuation(is_held, answer);
         }
 
         // BW6: without the blocks before this one the body cannot become whole.
         let Some(slot) = known else { return Gathered::Incomplete };
-        let assembly = &mut self.bodies[slot];
+        let assembly = self.bodies.get(slot);
         if assembly.content_format != content_format {
             // BW4: such blocks must not be put together.
-            self.remove(slot);
+            self.bodies.remove(slot);
             return Gathered::Incomplete;
         }
         if block.offset() > assembly.body.len() {
@@ -157,98 +124,45 @@ impl Assemblies {
             if block.more && assembly.body.get(block.offset()..end) == Some(payload) {
                 return Gathered::Continue(answer);
             }
-            self.remove(slot);
+            self.bodies.remove(slot);
             return Gathered::Incomplete;
         }
         if !block.more {
-            let Assembly { mut body, if_none_match, .. } = self.remove(slot);
+            let Assembly { mut body, if_none_match, .. } = self.bodies.remove(slot);
             body.extend_from_slice(payload);
             return Gathered::Complete { block: answer, body, if_none_match };
         }
-        self.octets -= assembly.cost();
-        assembly.body.extend_from_slice(payload);
-        assembly.touched = now;
-        self.octets += assembly.cost();
-        self.recency.touch(slot);
-        self.make_room(slot, answer)
+        let is_held = self.bodies.advance(now, slot, |assembly| assembly.body.extend_from_slice(payload));
+        self.continuation(is_held, answer)
     }
 
     /// Drops what waited too long.
     pub fn expire(&mut self, now: Instant) {
-        while let Some(slot) = self.recency.oldest()
-            && self.bodies[slot].touched + self.lifetime <= now
-        {
-            self.remove(slot);
-        }
+        self.bodies.expire(now);
     }
 
     /// When [`Assemblies::expire`] has something to do.
     pub fn next_expiry(&self) -> Option<Instant> {
-        self.recency.oldest().map(|slot| self.bodies[slot].touched + self.lifetime)
+        self.bodies.next_expiry()
     }
 
     /// Octets held, overhead included.
     pub fn octets(&self) -> usize {
-        self.octets
+        self.bodies.octets()
     }
 
-    fn hash(&self, peer: Peer, method: Code, options: Options<'_>) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        (peer, method).hash(&mut hasher);
-        matching::hash(&mut hasher, options.iter().filter(|option| matching::is_block1_key(option.number)));
-        hasher.finish()
-    }
-
-    fn find(&self, hash: u64, peer: Peer, method: Code, options: Options<'_>) -> Option<usize> {
-        let is_same = |slot: &u32| {
-            let assembly = &self.bodies[*slot as usize];
-            assembly.peer == peer
-                && assembly.method == method
-                && matching::is_same(
-                    &assembly.key,
-                    options.iter().filter(|option| matching::is_block1_key(option.number)),
-                )
-        };
-        self.index.find(hash, is_same).map(|slot| *slot as usize)
-    }
-
-    fn insert(&mut self, assembly: Assembly, answer: BlockValue) -> Gathered {
-        self.octets += assembly.cost();
-        let hash = assembly.hash;
-        let slot = self.bodies.insert(assembly);
-        let bodies = &self.bodies;
-        self.index.insert_unique(hash, slot as u32, |slot| bodies[*slot as usize].hash);
-        self.recency.insert(slot);
-        self.make_room(slot, answer)
-    }
-
-    /// Drops what waited longest while there is too much; the block just taken goes last, with 4.13.
-    fn make_room(&mut self, slot: usize, answer: BlockValue) -> Gathered {
-        while self.octets > self.octets_max
-            && let Some(oldest) = self.recency.oldest()
-        {
-            self.remove(oldest);
-            if oldest == slot {
-                return Gathered::TooLarge { size1: self.octets_max.min(self.body_octets_max) as u64 };
-            }
+    /// What is said of a block that was taken, but for which there may be no room.
+    fn continuation(&self, is_held: bool, answer: BlockValue) -> Gathered {
+        match is_held {
+            true => Gathered::Continue(answer),
+            false => Gathered::TooLarge { size1: self.octets_max.min(self.body_octets_max) as u64 },
         }
-        Gathered::Continue(answer)
-    }
-
-    fn remove(&mut self, slot: usize) -> Assembly {
-        let assembly = self.bodies.remove(slot);
-        if let Ok(entry) = self.index.find_entry(assembly.hash, |other| *other as usize == slot) {
-            entry.remove();
-        }
-        self.recency.remove(slot);
-        self.octets -= assembly.cost();
-        assembly
     }
 }
 
-impl Assembly {
-    fn cost(&self) -> usize {
-        OVERHEAD_OCTETS + self.key.len() + self.body.capacity()
+impl Held for Assembly {
+    fn octets(&self) -> usize {
+        OVERHEAD_OCTETS + self.body.capacity()
     }
 }
 

@@ -2,44 +2,30 @@
 //!
 //! What is kept stays as it is while a client fetches it, however often the resource changes meanwhile.
 
-use std::hash::{BuildHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
-use hashbrown::HashTable;
-use slab::Slab;
 use wayhouse_wire::coap::{BlockValue, Code, OptionList, Options};
 
+use super::transfers::{Held, Transfers};
 use crate::coap::matching;
-use crate::coap::recency::Recency;
 use crate::io::Peer;
 use crate::keyed_hash::KeyedState;
 
-/// What a body costs besides its octets: the bound on octets bounds the number of bodies too.
+/// What a body costs besides its octets.
 const OVERHEAD_OCTETS: usize = 384;
 
 /// Representations being fetched.
 #[derive(Debug)]
 pub struct Bodies {
-    octets_max: usize,
-    lifetime: Duration,
     hasher: KeyedState,
-    bodies: Slab<Kept>,
-    index: HashTable<u32>,
-    recency: Recency,
-    octets: usize,
+    bodies: Transfers<Kept>,
 }
 
 #[derive(Debug)]
 struct Kept {
-    hash: u64,
-    peer: Peer,
-    method: Code,
-    /// The request's options that tell operations apart, flat.
-    key: Box<[u8]>,
     /// The hash of the request's body.
     payload_hash: u64,
     representation: Representation,
-    touched: Instant,
 }
 
 /// A response whose body does not fit into one block.
@@ -74,15 +60,7 @@ pub enum Served<'a> {
 impl Bodies {
     /// Nothing kept. `octets_max` bounds all bodies (the one fetched longest ago is dropped), `lifetime` is EXCHANGE_LIFETIME.
     pub fn new(octets_max: usize, lifetime: Duration, hasher: KeyedState) -> Bodies {
-        Bodies {
-            octets_max,
-            lifetime,
-            hasher,
-            bodies: Slab::new(),
-            index: HashTable::new(),
-            recency: Recency::new(),
-            octets: 0,
-        }
+        Bodies { hasher, bodies: Transfers::new(octets_max, lifetime, matching::is_block2_key, hasher) }
     }
 
     /// Keeps the answer to a request for later blocks, in place of an earlier one to a matching request of the peer.
@@ -97,24 +75,11 @@ impl Bodies {
         representation: Representation,
     ) {
         self.expire(now);
-        let hash = self.hash(peer, method, request);
-        if let Some(slot) = self.find(hash, peer, method, request) {
-            self.remove(slot);
+        if let Some(slot) = self.bodies.find(peer, method, request) {
+            self.bodies.remove(slot);
         }
-        let mut key = Vec::new();
-        matching::flatten(&mut key, request.iter().filter(|option| matching::is_block2_key(option.number)));
-        let payload_hash = self.hasher.octets(payload);
-        let kept = Kept { hash, peer, method, key: key.into(), payload_hash, representation, touched: now };
-        self.octets += kept.cost();
-        let slot = self.bodies.insert(kept);
-        let bodies = &self.bodies;
-        self.index.insert_unique(hash, slot as u32, |slot| bodies[*slot as usize].hash);
-        self.recency.insert(slot);
-        while self.octets > self.octets_max
-            && let Some(oldest) = self.recency.oldest()
-        {
-            self.remove(oldest);
-        }
+        let kept = Kept { payload_hash: self.hasher.octets(payload), representation };
+        self.bodies.insert(now, peer, method, request, kept);
     }
 
     /// The block that a request with Block2 NUM > 0 asks for. An empty `payload` matches whatever the first request had (BW10).
@@ -129,14 +94,12 @@ impl Bodies {
         fit: impl FnOnce(&Representation) -> (BlockValue, usize),
     ) -> Served<'_> {
         self.expire(now);
-        let hash = self.hash(peer, method, request);
-        let Some(slot) = self.find(hash, peer, method, request) else { return Served::Unknown };
-        if !payload.is_empty() && self.bodies[slot].payload_hash != self.hasher.octets(payload) {
+        let Some(slot) = self.bodies.find(peer, method, request) else { return Served::Unknown };
+        if !payload.is_empty() && self.bodies.get(slot).payload_hash != self.hasher.octets(payload) {
             return Served::Unknown;
         }
-        self.recency.touch(slot);
-        let kept = &mut self.bodies[slot];
-        kept.touched = now;
+        self.bodies.advance(now, slot, |_| {});
+        let kept = self.bodies.get(slot);
         let (block, bert_octets) = fit(&kept.representation);
         match super::cut(&kept.representation.body, block.num, block.szx, bert_octets) {
             Some(cut) => Served::Block { representation: &kept.representation, block: cut.block, payload: cut.payload },
@@ -146,53 +109,23 @@ impl Bodies {
 
     /// Drops what was not asked for in time.
     pub fn expire(&mut self, now: Instant) {
-        while let Some(slot) = self.recency.oldest()
-            && self.bodies[slot].touched + self.lifetime <= now
-        {
-            self.remove(slot);
-        }
+        self.bodies.expire(now);
     }
 
     /// When [`Bodies::expire`] has something to do.
     pub fn next_expiry(&self) -> Option<Instant> {
-        self.recency.oldest().map(|slot| self.bodies[slot].touched + self.lifetime)
+        self.bodies.next_expiry()
     }
 
     /// Octets held, overhead included.
     pub fn octets(&self) -> usize {
-        self.octets
-    }
-
-    fn hash(&self, peer: Peer, method: Code, request: Options<'_>) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        (peer, method).hash(&mut hasher);
-        matching::hash(&mut hasher, request.iter().filter(|option| matching::is_block2_key(option.number)));
-        hasher.finish()
-    }
-
-    fn find(&self, hash: u64, peer: Peer, method: Code, request: Options<'_>) -> Option<usize> {
-        let is_same = |slot: &u32| {
-            let kept = &self.bodies[*slot as usize];
-            kept.peer == peer
-                && kept.method == method
-                && matching::is_same(&kept.key, request.iter().filter(|option| matching::is_block2_key(option.number)))
-        };
-        self.index.find(hash, is_same).map(|slot| *slot as usize)
-    }
-
-    fn remove(&mut self, slot: usize) {
-        let kept = self.bodies.remove(slot);
-        if let Ok(entry) = self.index.find_entry(kept.hash, |other| *other as usize == slot) {
-            entry.remove();
-        }
-        self.recency.remove(slot);
-        self.octets -= kept.cost();
+        self.bodies.octets()
     }
 }
 
-impl Kept {
-    fn cost(&self) -> usize {
-        OVERHEAD_OCTETS + self.key.len() + self.representation.body.capacity()
+impl Held for Kept {
+    fn octets(&self) -> usize {
+        OVERHEAD_OCTETS + self.representation.body.capacity()
     }
 }
 

@@ -188,6 +188,38 @@ fn cm19_responses_and_notifications_to_one_peer_have_different_message_ids() {
     assert_eq!(ids.len(), count);
 }
 
+/// Message IDs of NON responses to a peer that nothing else was sent to are remembered nowhere.
+#[test]
+fn cm19_what_comes_of_itself_repeats_no_id_of_the_answers_before() {
+    let non_get = |station: &mut Station, id: u16| {
+        let [high, low] = id.to_be_bytes();
+        station.hear_octets(&[0x51, Code::GET.0, high, low, 1])[0].message_id
+    };
+    let observed = |station: &mut Station| {
+        station.answer(observable("0"));
+        station.ask("CON GET #60000 t:01 Observe=0").assert("ACK 2.05 #60000 t:01 Observe=* \"0\"");
+        station.pass(Duration::from_secs(4));
+        station.change("1")[0].message_id
+    };
+    let separate = |station: &mut Station, request: &str| {
+        station.app = Box::new(|_| Act::Defer);
+        station.hear(request);
+        // Meanwhile the peer asks on.
+        station.answer(response(Code::CONTENT, "ok"));
+        let between: Vec<u16> = (60_001..60_100).map(|id| non_get(station, id)).collect();
+        let id = station.settle(&response(Code::CONTENT, "late"))[0].message_id;
+        assert!(!between.contains(&id), "{request}");
+        id
+    };
+    for what in ["observed", "CON GET #60000 t:01", "NON GET #60000 t:01"] {
+        let mut station = Station::new();
+        // So many that an ID taken at random would hardly pass.
+        let answered: std::collections::BTreeSet<u16> = (0..60_000).map(|id| non_get(&mut station, id)).collect();
+        let own = if what == "observed" { observed(&mut station) } else { separate(&mut station, what) };
+        assert!(!answered.contains(&own), "{what}");
+    }
+}
+
 #[test]
 fn cm19_requests_spread_over_client_sockets_and_are_refused_when_ids_run_out() {
     let limits =
