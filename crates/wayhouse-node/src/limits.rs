@@ -31,3 +31,8 @@ pub const RENEWAL_PAUSE_MIN: Duration = Duration::from_secs(30);
 pub const OPERATOR_ENTRIES_MAX: u64 = 1_000;
 /// Octets of text that one search by an operator reads, some ten milliseconds. Reaction: the answer ends and says so.
 pub const SEARCH_OCTETS_MAX: usize = 8 << 20;
+
+/// Questions of persons to groups that are under way. Reaction: `Full` for the next one.
+pub const GROUP_QUESTIONS_MAX: usize = 64;
+/// How long answers of a group are gathered at most: persons do not wait longer. Reaction: `Invalid`.
+pub const GROUP_WINDOW_MAX: Duration = Duration::from_secs(600);

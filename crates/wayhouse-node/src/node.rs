@@ -19,6 +19,7 @@ use wayhouse_proto::rng::Rng;
 use wayhouse_registry::{Change, ChangeNumber, Cursor, Refusal, Registry, Restored};
 
 use crate::face::Context;
+use crate::face::operator::asking::{Asking, GroupAnswer};
 use crate::face::operator::{self, Command, Reply};
 use crate::face::rd::{Directory, Verdict};
 use crate::rules::LOCATION_PREFIX;
@@ -35,6 +36,8 @@ pub enum Event {
         /// How many.
         missed: u64,
     },
+    /// A member of a group answered a person's question.
+    Answered(GroupAnswer),
     /// Something a person should look at.
     Warning(&'static str),
 }
@@ -73,6 +76,7 @@ pub struct Node {
     endpoint: Endpoint,
     registry: Registry,
     directory: Directory,
+    asking: Asking,
     /// Where the faces and events stand in the log of changes.
     faces: Cursor,
     /// The last change the faces have read; cheaper to ask than the log.
@@ -101,6 +105,7 @@ impl Node {
             config,
             endpoint,
             directory,
+            asking: Asking::default(),
             faces,
             settled: registry.last_change(),
             persisted,
@@ -178,6 +183,15 @@ impl Node {
             Command::Registrant(id) => operator::show(&self.registry, now, id),
             Command::Register(entry) => operator::register(&mut self.registry, now, &self.config, &entry),
             Command::Remove(id) => operator::remove(&mut self.registry, now, id),
+            Command::AskGroup(question) => {
+                let Node { config, registry, endpoint, asking, .. } = self;
+                asking.start(&mut Context { now, config, registry, endpoint }, &question).map(Reply::Asking)
+            }
+            Command::StopAsking(ask) => {
+                let Node { config, registry, endpoint, asking, .. } = self;
+                asking.stop(&mut Context { now, config, registry, endpoint }, ask);
+                Ok(Reply::Stopped)
+            }
             Command::Status => Ok(Reply::Status(Box::new(self.counters()))),
         };
         self.settle(now);
@@ -248,6 +262,13 @@ impl Node {
             self.directory.forget(observer);
         }
         while let Some(answer) = self.endpoint.poll_answer() {
+            let answer = match self.asking.take(answer) {
+                Ok(answer) => {
+                    self.events.push(|| Event::Answered(answer));
+                    continue;
+                }
+                Err(answer) => answer,
+            };
             let (directory, mut context, response) = self.face_and_context(now);
             directory.handle_answer(&mut context, answer, response);
             self.read_changes(now);

@@ -11,7 +11,11 @@ use wayhouse_wire::coap::link_format::LinkFormat;
 
 use crate::Config;
 use crate::limits;
+
+pub mod asking;
+
 use crate::rules::{LOCATION_PREFIX, Reach, check_attribute, check_base, invalid};
+use asking::{AskId, GroupQuestion};
 
 /// A person's request.
 #[derive(Debug, Clone)]
@@ -32,6 +36,10 @@ pub enum Command {
     Register(Entry),
     /// Remove one, whoever owns it.
     Remove(EntryId),
+    /// Ask a group; the answers come as events.
+    AskGroup(GroupQuestion),
+    /// Forget a question to a group.
+    StopAsking(AskId),
     /// Sizes and counters.
     Status,
 }
@@ -79,6 +87,10 @@ pub enum Reply {
         /// The change that must be durable before the person is told.
         durable_after: u64,
     },
+    /// The group is asked.
+    Asking(AskId),
+    /// Done.
+    Stopped,
     /// Sizes and counters.
     Status(Box<crate::Counters>),
 }

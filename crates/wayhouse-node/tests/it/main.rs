@@ -1,5 +1,6 @@
 //! The whole house without I/O, driven with real CoAP messages under virtual time.
 
+mod asking;
 mod discovery;
 mod extensions;
 mod freshness;
