@@ -16,13 +16,13 @@ use wayhouse_proto::coap::endpoint::Received;
 use wayhouse_proto::coap::{Endpoint, Request, Response};
 use wayhouse_proto::io::{Meta, StreamId, StreamInput, Transmit, Wakeup};
 use wayhouse_proto::rng::Rng;
-use wayhouse_registry::{Change, ChangeNumber, Cursor, Refusal, Registry, Restored};
+use wayhouse_registry::{Change, ChangeNumber, Cursor, Origin, Refusal, Registry, Restored};
 
 use crate::face::Context;
 use crate::face::operator::{self, Command, Reply};
 use crate::face::rd::{Directory, Verdict};
 use crate::rules::LOCATION_PREFIX;
-use crate::{Config, limits, route};
+use crate::{Config, GroupRefused, groups, limits, route};
 
 /// What operators may want to know, as it happens.
 #[derive(Debug, Clone)]
@@ -114,8 +114,11 @@ impl Node {
     /// Puts back an entry that a store kept. Call before any input.
     ///
     /// # Errors
-    /// When the record breaks a rule.
+    /// When the record breaks a rule, or says that it is of the configuration, which alone can say so.
     pub fn restore(&mut self, now: Instant, restored: Restored) -> Result<(), Refusal> {
+        if restored.registrant.origin == Origin::Configured {
+            return Err(Refusal::Configured);
+        }
         let id = restored.registrant.id;
         self.registry.restore(now, restored)?;
         if let Some(view) = self.registry.get(id) {
@@ -127,6 +130,15 @@ impl Node {
     pub fn continue_after(&mut self, number: ChangeNumber) {
         self.registry.continue_after(number);
         self.settled = self.registry.last_change();
+    }
+    /// Enters the groups of the configuration. Call when everything that a store kept is put back, before any input.
+    ///
+    /// # Errors
+    /// When one breaks a rule or finds no room; those before it are entered.
+    pub fn enter_groups(&mut self, now: Instant) -> Result<(), GroupRefused> {
+        let outcome = groups::enter(&mut self.registry, now, &self.config.groups);
+        self.settle(now);
+        outcome
     }
     /// Whether [`Event`]s are kept for [`Node::poll_event`]; at first they are not.
     pub fn set_event_interest(&mut self, is_interested: bool) {
@@ -178,6 +190,7 @@ impl Node {
             Command::Registrant(id) => operator::show(&self.registry, now, id),
             Command::Register(entry) => operator::register(&mut self.registry, now, &self.config, &entry),
             Command::Remove(id) => operator::remove(&mut self.registry, now, id),
+            Command::Groups { wanted, page } => Ok(operator::groups::list(&self.registry, &self.config, &wanted, page)),
             Command::Status => Ok(Reply::Status(Box::new(self.counters()))),
         };
         self.settle(now);

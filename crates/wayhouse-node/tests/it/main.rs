@@ -3,6 +3,7 @@
 mod discovery;
 mod extensions;
 mod freshness;
+mod groups;
 mod house;
 mod lookup;
 mod observation;

@@ -27,6 +27,8 @@ pub enum Origin {
     SimpleRegistration,
     /// An operator entered it.
     Operator,
+    /// It stands in the configuration, and is changed there.
+    Configured,
 }
 
 /// A registrant, without its links.

@@ -300,6 +300,7 @@ pub fn describe(registrant: &Registrant, lifetime_s: u32, remaining_s: u64, age_
             Origin::Directory => v1::Origin::Directory,
             Origin::SimpleRegistration => v1::Origin::SimpleRegistration,
             Origin::Operator => v1::Origin::Operator,
+            Origin::Configured => v1::Origin::Configured,
         },
         lifetime_s,
         remaining_s,

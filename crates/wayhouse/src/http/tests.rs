@@ -217,6 +217,7 @@ fn every_refusal_has_its_status() {
     let refusals = [
         (Refusal::Unknown, 404),
         (Refusal::NotOwner, 409),
+        (Refusal::Configured, 409),
         (Refusal::Invalid { what: "ep", why: "it is empty" }, 422),
         (Refusal::Full { bound: "entries_max" }, 507),
     ];

@@ -280,7 +280,7 @@ impl EventLoop {
             Ok(reply) => {
                 let after = match &reply {
                     Reply::Registered { durable_after, .. } | Reply::Removed { durable_after } => *durable_after,
-                    Reply::Registrants { .. } | Reply::Registrant(_) | Reply::Status(_) => 0,
+                    Reply::Registrants { .. } | Reply::Groups { .. } | Reply::Registrant(_) | Reply::Status(_) => 0,
                 };
                 self.held_answers.push_back(HeldAnswer { after, answer, reply });
                 self.release_answers();

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{broadcast, mpsc};
+use wayhouse_node::face::operator::groups::ShownGroup;
 use wayhouse_node::face::operator::{Entry, Shown};
 use wayhouse_node::{Command, Counters, Reply};
 use wayhouse_registry::{
@@ -24,13 +25,23 @@ struct State {
     changes: broadcast::Sender<LiveChange>,
     /// The filters of the lists that were asked for.
     filters: Vec<Filter>,
+    /// What there is to say of groups.
+    groups: Vec<ShownGroup>,
 }
 
 impl FakeNode {
     /// Starts the stand-in on the present runtime.
     pub fn start(clock: Clock) -> (FakeNode, NodeHandle) {
         let (handle, mut operations, changes) = NodeHandle::new();
-        let state = State { clock, rows: Vec::new(), last_change: 0, next_id: 1, changes, filters: Vec::new() };
+        let state = State {
+            clock,
+            rows: Vec::new(),
+            last_change: 0,
+            next_id: 1,
+            changes,
+            filters: Vec::new(),
+            groups: Vec::new(),
+        };
         let node = FakeNode(Arc::new(Mutex::new(state)));
         let running = node.clone();
         tokio::spawn(async move { running.run(&mut operations).await });
@@ -77,6 +88,7 @@ impl State {
                 self.tell(id, ChangeKind::Withdrawn);
                 Ok(Reply::Removed { durable_after: self.last_change })
             }
+            Command::Groups { .. } => Ok(Reply::Groups { groups: self.groups.clone(), is_cut: false }),
             Command::Status => Ok(Reply::Status(Box::new(Counters {
                 registrants: self.rows.len(),
                 last_change: self.last_change,
