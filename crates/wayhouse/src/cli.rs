@@ -15,6 +15,7 @@ mod difference;
 mod directory;
 mod discover;
 mod exchange;
+mod groups;
 mod interrupt;
 mod list;
 mod observe;

@@ -6,6 +6,7 @@
 
 pub mod changes;
 pub mod connection;
+pub mod groups;
 pub mod guard;
 pub mod limits;
 pub mod metrics;

@@ -4,6 +4,7 @@ use clap::Args;
 use wayhouse_proto::coap::endpoint::Reply;
 use wayhouse_wire::coap::link_format::{Link, LinkFormat, is_relation_type_attribute};
 use wayhouse_wire::coap::option::number;
+use wayhouse_wire::coap::uri::{has_scheme, origin};
 use wayhouse_wire::coap::{Code, content_format};
 
 use super::args::{KeyValue, Seconds};
@@ -38,6 +39,13 @@ pub(crate) struct DirectoryOptions {
     /// Tell every message with its code and options on standard error
     #[arg(short, long)]
     pub verbose: bool,
+}
+
+impl DirectoryOptions {
+    /// Whether they name one lookup resource instead of a directory, so that no other can be found.
+    pub(super) fn names_a_lookup(&self) -> Result<bool, Fault> {
+        Ok(Place::parse(&self.directory)?.has_path())
+    }
 }
 
 /// The lookup to ask.
@@ -132,7 +140,9 @@ pub(super) fn matches(link: &Link<'_>, filter: &KeyValue) -> bool {
         None => value == wanted,
     };
     if filter.key == "href" {
-        return fits(link.target);
+        // GC7: a path finds a group resource in every CoAP group, although references across groups are absolute.
+        let path = has_scheme(link.target).then(|| &link.target[origin(link.target).len()..]);
+        return fits(link.target) || (wanted.starts_with('/') && path.is_some_and(fits));
     }
     let mut values = link.parameters().filter(|(name, _)| *name == filter.key).map(|(_, value)| value.unquoted());
     values.any(|value| match is_relation_type_attribute(&filter.key) {

@@ -8,16 +8,19 @@ use super::client::Client;
 use super::directory::{self, DirectoryOptions};
 use super::exchange::exchange;
 use super::exit::{Exit, Fault};
+use super::groups;
 use super::printer::{Printer, links};
 
 pub(super) const EXAMPLES: &str = "Filters are ANDed; a value may end in `*`. Those of resources find endpoints that have such a resource, and \
     the other way round.\n\n\
     With --json: a list of objects; each has href (of the registration, or of the resource) and the attributes by name: ep, d, base, \
-    rt, if, anchor, … (true when an attribute has no value, a list when it is repeated).\n\n\
+    rt, if, anchor, … (true when an attribute has no value, a list when it is repeated). Groups have href, name, coap_group, \
+    application_groups (each with name, types, security_groups, members) and security_groups.\n\n\
     Examples:\n  \
     wayhouse list\n  \
     wayhouse list d=kitchen 'ep=lamp-*'\n  \
     wayhouse list --resources rt=temperature\n  \
+    wayhouse list --groups\n  \
     wayhouse list --count 10 --page 3 --json --directory coap://[2001:db8::1]";
 
 /// `list`.
@@ -29,6 +32,9 @@ pub(crate) struct Args {
     /// List resources instead of endpoints
     #[arg(short, long)]
     pub resources: bool,
+    /// List groups: what they carry, what protects them, and who is in them
+    #[arg(short, long, conflicts_with = "resources")]
+    pub groups: bool,
     /// List at most this many
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub count: Option<u32>,
@@ -42,20 +48,29 @@ pub(crate) struct Args {
     pub(super) directory: DirectoryOptions,
 }
 
+impl Args {
+    /// The query: filters, and which part of the result.
+    pub(super) fn criteria(&self) -> impl Iterator<Item = String> {
+        let paging = [("page", self.page), ("count", self.count)].into_iter();
+        let paging = paging.filter_map(|(key, value)| value.map(|value| format!("{key}={value}")));
+        self.filter.iter().map(KeyValue::to_string).chain(paging)
+    }
+}
+
 /// Runs `list`.
 pub(super) async fn execute(args: Args) -> Result<Exit, Fault> {
     let mut client = Client::new(args.directory.verbose)?;
-    let outcome = look_up(&mut client, &args).await;
+    let outcome = match args.groups {
+        true => groups::list(&mut client, &args).await,
+        false => look_up(&mut client, &args).await,
+    };
     client.close().await;
     outcome
 }
 
 async fn look_up(client: &mut Client, args: &Args) -> Result<Exit, Fault> {
     let lookup = directory::find(client, &args.directory, directory::lookup_type(args.resources)).await?;
-    let paging = [("page", args.page), ("count", args.count)];
-    let paging = paging.iter().filter_map(|(key, value)| value.map(|value| format!("{key}={value}")));
-    let question =
-        directory::lookup_question(&args.directory, args.filter.iter().map(KeyValue::to_string).chain(paging));
+    let question = directory::lookup_question(&args.directory, args.criteria());
     let reply = exchange(client, &lookup, &question).await?.success()?;
     let document = directory::links_of(&reply)?;
     let mut printer = Printer::stdout();

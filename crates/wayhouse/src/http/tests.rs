@@ -2,6 +2,7 @@
 
 mod client;
 mod fake;
+mod groups;
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{broadcast, mpsc};
-use wayhouse_node::face::operator::groups::ShownGroup;
+use wayhouse_node::face::operator::groups::{ShownGroup, Wanted};
 use wayhouse_node::face::operator::{Entry, Shown};
 use wayhouse_node::{Command, Counters, Reply};
 use wayhouse_registry::{
@@ -27,6 +27,7 @@ struct State {
     filters: Vec<Filter>,
     /// What there is to say of groups.
     groups: Vec<ShownGroup>,
+    wanted: Option<(Wanted, Page)>,
 }
 
 impl FakeNode {
@@ -41,6 +42,7 @@ impl FakeNode {
             changes,
             filters: Vec::new(),
             groups: Vec::new(),
+            wanted: None,
         };
         let node = FakeNode(Arc::new(Mutex::new(state)));
         let running = node.clone();
@@ -68,6 +70,14 @@ impl FakeNode {
     pub fn lose_a_change(&self) {
         self.0.lock().expect("no test panics in here").last_change += 1;
     }
+    /// Sets what there is to say of groups.
+    pub fn set_groups(&self, groups: Vec<ShownGroup>) {
+        self.0.lock().expect("no test panics in here").groups = groups;
+    }
+    /// Which groups the last list was asked for.
+    pub fn last_wanted(&self) -> Option<(Wanted, Page)> {
+        self.0.lock().expect("no test panics in here").wanted.clone()
+    }
     /// The filter of the last list that was asked for.
     pub fn last_filter(&self) -> Filter {
         self.0.lock().expect("no test panics in here").filters.last().cloned().expect("a list was asked for")
@@ -88,7 +98,10 @@ impl State {
                 self.tell(id, ChangeKind::Withdrawn);
                 Ok(Reply::Removed { durable_after: self.last_change })
             }
-            Command::Groups { .. } => Ok(Reply::Groups { groups: self.groups.clone(), is_cut: false }),
+            Command::Groups { wanted, page } => {
+                self.wanted = Some((wanted, page));
+                Ok(Reply::Groups { groups: self.groups.clone(), is_cut: true })
+            }
             Command::Status => Ok(Reply::Status(Box::new(Counters {
                 registrants: self.rows.len(),
                 last_change: self.last_change,
