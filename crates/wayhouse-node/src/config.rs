@@ -5,6 +5,10 @@ use std::net::IpAddr;
 use wayhouse_proto::coap::endpoint::Settings;
 use wayhouse_registry::Limits;
 
+mod group;
+
+pub use group::{ApplicationGroup, Group, Interfaces};
+
 /// Settings of a node.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
@@ -14,6 +18,11 @@ pub struct Config {
     pub registry: Limits,
     /// The Resource Directory.
     pub directory: Directory,
+    /// CoAP groups that this node knows and perhaps is a member of.
+    pub groups: Vec<Group>,
+    /// UDP ports of the listeners, in their order; of those not told, the default port. Which CoAP group a multicast
+    /// datagram was for depends on it.
+    pub listener_ports: Vec<u16>,
 }
 
 /// Settings of the Resource Directory.

@@ -7,6 +7,7 @@
 
 pub mod config;
 pub mod face;
+mod groups;
 pub mod limits;
 pub mod node;
 mod request;
@@ -15,4 +16,5 @@ mod rules;
 
 pub use config::Config;
 pub use face::operator::{Command, Reply};
+pub use groups::GroupRefused;
 pub use node::{Counters, Event, Node};

@@ -27,6 +27,20 @@ pub const RENEWALS_PER_CALL: usize = 64;
 /// us, or somebody could have us poll a device every second.
 pub const RENEWAL_PAUSE_MIN: Duration = Duration::from_secs(30);
 
+/// Groups in the configuration: every discovery looks at each that this node is a member of. Reaction: a problem of the
+/// configuration.
+pub const GROUPS_MAX: usize = 256;
+/// Application groups of one configured group, for the same reason and with the same reaction.
+pub const APPLICATION_GROUPS_MAX: usize = 64;
+
+/// CoAP groups in one answer to an operator. Reaction: the answer ends and says so.
+pub const OPERATOR_GROUPS_MAX: u64 = 500;
+/// Members told of one CoAP group: a person reads no more, and each is a document to read. Reaction: the answer says that
+/// there are more.
+pub const GROUP_MEMBERS_MAX: usize = 200;
+/// Octets of text that one answer about groups is made of, some ten milliseconds. Reaction: the answer ends and says so.
+pub const GROUP_OCTETS_MAX: usize = 8 << 20;
+
 /// Registrants in one answer to an operator. Reaction: the answer ends and says so.
 pub const OPERATOR_ENTRIES_MAX: u64 = 1_000;
 /// Octets of text that one search by an operator reads, some ten milliseconds. Reaction: the answer ends and says so.

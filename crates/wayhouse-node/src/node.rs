@@ -16,14 +16,14 @@ use wayhouse_proto::coap::endpoint::Received;
 use wayhouse_proto::coap::{Endpoint, Request, Response};
 use wayhouse_proto::io::{Meta, StreamId, StreamInput, Transmit, Wakeup};
 use wayhouse_proto::rng::Rng;
-use wayhouse_registry::{Change, ChangeNumber, Cursor, Refusal, Registry, Restored};
+use wayhouse_registry::{Change, ChangeNumber, Cursor, Origin, Refusal, Registry, Restored};
 
 use crate::face::Context;
 use crate::face::operator::asking::{Asking, GroupAnswer};
 use crate::face::operator::{self, Command, Reply};
 use crate::face::rd::{Directory, Verdict};
 use crate::rules::LOCATION_PREFIX;
-use crate::{Config, limits, route};
+use crate::{Config, GroupRefused, groups, limits, route};
 
 /// What operators may want to know, as it happens.
 #[derive(Debug, Clone)]
@@ -96,7 +96,8 @@ impl Node {
     /// A node with an empty registry. The seed drives all its chance.
     pub fn new(config: Config, seed: u64) -> Node {
         let mut rng = Rng::new(seed);
-        let endpoint = Endpoint::new(config.coap.clone(), rng.next_u64());
+        let mut endpoint = Endpoint::new(config.coap.clone(), rng.next_u64());
+        groups::set_leisures(&mut endpoint, &config.groups);
         let mut registry = Registry::new(config.registry, rng.next_u64(), LOCATION_PREFIX);
         let directory = Directory::new(rng.next_u64());
         let faces = registry.open_cursor();
@@ -119,8 +120,11 @@ impl Node {
     /// Puts back an entry that a store kept. Call before any input.
     ///
     /// # Errors
-    /// When the record breaks a rule.
+    /// When the record breaks a rule, or says that it is of the configuration, which alone can say so.
     pub fn restore(&mut self, now: Instant, restored: Restored) -> Result<(), Refusal> {
+        if restored.registrant.origin == Origin::Configured {
+            return Err(Refusal::Configured);
+        }
         let id = restored.registrant.id;
         self.registry.restore(now, restored)?;
         if let Some(view) = self.registry.get(id) {
@@ -132,6 +136,15 @@ impl Node {
     pub fn continue_after(&mut self, number: ChangeNumber) {
         self.registry.continue_after(number);
         self.settled = self.registry.last_change();
+    }
+    /// Enters the groups of the configuration. Call when everything that a store kept is put back, before any input.
+    ///
+    /// # Errors
+    /// When one breaks a rule or finds no room; those before it are entered.
+    pub fn enter_groups(&mut self, now: Instant) -> Result<(), GroupRefused> {
+        let outcome = groups::enter(&mut self.registry, now, &self.config.groups);
+        self.settle(now);
+        outcome
     }
     /// Whether [`Event`]s are kept for [`Node::poll_event`]; at first they are not.
     pub fn set_event_interest(&mut self, is_interested: bool) {
@@ -192,6 +205,7 @@ impl Node {
                 asking.stop(&mut Context { now, config, registry, endpoint }, ask);
                 Ok(Reply::Stopped)
             }
+            Command::Groups { wanted, page } => Ok(operator::groups::list(&self.registry, &self.config, &wanted, page)),
             Command::Status => Ok(Reply::Status(Box::new(self.counters()))),
         };
         self.settle(now);
@@ -262,13 +276,11 @@ impl Node {
             self.directory.forget(observer);
         }
         while let Some(answer) = self.endpoint.poll_answer() {
-            let answer = match self.asking.take(answer) {
-                Ok(answer) => {
-                    self.events.push(|| Event::Answered(answer));
-                    continue;
-                }
-                Err(answer) => answer,
-            };
+            if self.asking.owns(&answer) {
+                let answer = self.asking.take(answer);
+                self.events.push(|| Event::Answered(answer));
+                continue;
+            }
             let (directory, mut context, response) = self.face_and_context(now);
             directory.handle_answer(&mut context, answer, response);
             self.read_changes(now);

@@ -7,6 +7,7 @@ use wayhouse_wire::coap::{Code, content_format};
 
 use crate::face::Context;
 use crate::face::rd::{Directory, Verdict};
+use crate::groups;
 use crate::request::{Fault, Heading};
 
 /// What `/` says: who answers here, in one short line.
@@ -30,6 +31,8 @@ pub(crate) enum Resource {
     EndpointLookup,
     /// `/rd-lookup/res`
     ResourceLookup,
+    /// A resource of an application group that this node is a member of, such as `/gp/gp1`.
+    OfGroup,
 }
 
 /// Finds the resource of a path.
@@ -65,25 +68,29 @@ fn dispatch(
     heading: &Heading<'_>,
     response: &mut Response,
 ) -> Result<Verdict, Fault> {
-    let Some(resource) = heading.path().and_then(resource) else {
+    let path = heading.path();
+    let is_of_group = |path: &&[&[u8]]| groups::has_resource(context.config, &request.meta, path, request.options);
+    let of_group = || path.filter(is_of_group).map(|_| Resource::OfGroup);
+    let Some(resource) = path.and_then(resource).or_else(of_group) else {
         return Err(Fault::new(Code::NOT_FOUND, ""));
     };
-    if request.meta.is_multicast && resource != Resource::Discovery {
-        // CX6: discovery is what a group may be asked for; the engine keeps errors from groups.
+    if request.meta.is_multicast && !matches!(resource, Resource::Discovery | Resource::OfGroup) {
+        // CX6: discovery and its own resources are what a group may be asked for; the engine keeps errors from groups.
         return Err(Fault::new(Code::METHOD_NOT_ALLOWED, ""));
     }
     if !matches!(resource, Resource::Registration(_)) {
         heading.check_conditions(request, None)?;
     }
     match (resource, request.code) {
-        (Resource::Root, Code::GET) => {
+        // A member of an application group says who it is.
+        (Resource::Root | Resource::OfGroup, Code::GET) => {
             heading.accepts(content_format::TEXT_PLAIN)?;
             response.code = Some(Code::CONTENT);
             response.options.push_uint(number::CONTENT_FORMAT, u64::from(content_format::TEXT_PLAIN));
             response.payload.extend_from_slice(ROOT_TEXT.as_bytes());
             Ok(Verdict::Respond)
         }
-        (Resource::Root, _) => Err(Fault::new(Code::METHOD_NOT_ALLOWED, "")),
+        (Resource::Root | Resource::OfGroup, _) => Err(Fault::new(Code::METHOD_NOT_ALLOWED, "")),
         _ => directory.handle(context, resource, request, heading, response),
     }
 }

@@ -6,7 +6,7 @@
 //! | question | cost |
 //! |---|---|
 //! | no criterion; `rt=core.rd-ep`, bare `ep=*`, `base=*`, `rt=*`, `href=/*` (all entries match) | the page, anywhere |
-//! | one criterion `name=value`, value up to 128 octets: endpoint attributes (`ep d base et` and any other); `rt` and `if` of links | the page, anywhere |
+//! | one criterion `name=value`, value up to 128 octets: endpoint attributes (`ep d base et` and any other); `rt`, `if`, `sec-gp` and `app-gp` of links | the page, anywhere |
 //! | bare `name=*`, any name but `if`, of links too | the page, anywhere |
 //! | several such criteria | the shortest of their postings up to the page; deep pages of links also read documents |
 //! | `name=prefix*` finding up to 16,384 entries | those entries, for deep pages of links also their documents |
@@ -17,8 +17,11 @@
 //! | other link attributes (`title`, `ct`, …) by value | the entries that have the attribute at all |
 //! | `href=` or `provenance=` with the beginning of an id | walks all entries |
 //!
-//! An attribute name that is used both by registrants and, as something other than `rt if ep d base et`, by links, is
+//! An attribute name that is used both by registrants and, as something other than `rt if ep d base et sec-gp app-gp`, by links, is
 //! answered from the union of those who have the value and those who have such a link.
+//!
+//! Beside attributes it has what [`crate::group`] reads out of entries: the authorities and names of CoAP groups, and who
+//! takes part in them. That costs the entries found.
 //!
 //! There is one index per link scope (RD5): what a question may see is decided by choosing indexes, not by filtering.
 
@@ -35,8 +38,8 @@ mod terms;
 
 use key::Key;
 pub(crate) use plan::{Candidates, CandidatesCursor, Plan, Question};
-pub(crate) use terms::count_terms;
-use terms::{Facet, Field, Term, terms_of};
+use terms::{Facet, Term, terms_of};
+pub(crate) use terms::{Field, count_terms};
 
 /// The postings of one name.
 #[derive(Debug, Default)]
@@ -185,6 +188,24 @@ impl Index {
             }
             None => self.named.entry(name.into()).or_default().change(&term.facet, change),
         }
+    }
+
+    /// The values of a field that start so, in order, and who has them; those too long for the index are left out.
+    pub(crate) fn values<'a, 'p>(
+        &'a self,
+        field: Field<'_>,
+        prefix: &'p str,
+    ) -> impl Iterator<Item = (&'a [u8], &'a Posting)> + use<'a, 'p> {
+        let range = self.field(field).map(|index| {
+            let from = (Bound::Included(prefix.as_bytes()), Bound::Unbounded);
+            index.values.range::<[u8], _>(from).map(|(key, posting)| (key.as_octets(), posting))
+        });
+        range.into_iter().flatten().take_while(|(key, _)| key.starts_with(prefix.as_bytes()))
+    }
+
+    /// Who has a value of a field that is not too long for the index.
+    pub(crate) fn value(&self, field: Field<'_>, value: &str) -> Option<&Posting> {
+        self.field(field)?.value(value.as_bytes())
     }
 
     /// What there is of a field.

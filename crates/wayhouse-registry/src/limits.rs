@@ -62,3 +62,15 @@ pub(crate) const INDEXED_OCTETS_MAX: usize = 128;
 /// Slots gathered for one criterion from several postings. When there are more, the lookup walks the entries instead:
 /// so many entries fit that a page fills up soon.
 pub(crate) const GATHERED_MAX: usize = 16_384;
+
+/// Octets of the host name of a CoAP group, or of another name of it: with its port it must fit the index as a whole
+/// (`INDEXED_OCTETS_MAX`). Reaction: a registration with a longer one stands for no group.
+pub const GROUP_HOST_OCTETS_MAX: usize = 120;
+
+/// Octets of the name of an application group, for the same reason; the draft asks for short ones. Reaction: a link
+/// with a longer one names none.
+pub const GROUP_NAME_OCTETS_MAX: usize = 120;
+
+const _: () = assert!(
+    GROUP_HOST_OCTETS_MAX + ":65535@".len() <= INDEXED_OCTETS_MAX && GROUP_NAME_OCTETS_MAX < INDEXED_OCTETS_MAX
+);

@@ -12,6 +12,8 @@ pub enum Origin {
     SimpleRegistration,
     /// Entered by an operator.
     Operator,
+    /// Stands in the configuration: it is not written to the store, and goes when it is taken out there.
+    Configured,
 }
 
 /// What the transport proved about a peer, and what is remembered of the one that registered first (RFC 9176 §7.5).

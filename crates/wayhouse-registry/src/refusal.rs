@@ -9,6 +9,9 @@ pub enum Refusal {
     /// The name belongs to somebody else (RFC 9176 §7.5).
     #[error("the name is held by another registrant")]
     NotOwner,
+    /// The entry stands in the configuration ([`crate::Origin::Configured`]).
+    #[error("it stands in the configuration")]
+    Configured,
     /// A value is not allowed.
     #[error("{what} is not acceptable: {why}")]
     Invalid {

@@ -65,7 +65,7 @@ pub struct Registry {
     /// By id: all entries.
     ids: SlotTable,
     /// By link scope, none of them empty: active entries.
-    indexes: BTreeMap<Option<u32>, Index>,
+    pub(crate) indexes: BTreeMap<Option<u32>, Index>,
     /// Active entries by the end of their lease.
     leases: DueOrder,
     /// Expired entries by the end of their grace.
@@ -339,7 +339,7 @@ impl Registry {
         Lease { lifetime_s, renewed: self.epoch.instant(renewed) }
     }
 
-    fn view(&self, slot: u32) -> View<'_> {
+    pub(crate) fn view(&self, slot: u32) -> View<'_> {
         let Slot { registrant, is_active, .. } = &self.slots[slot];
         View { registrant, lease: self.lease(slot), is_active: *is_active }
     }

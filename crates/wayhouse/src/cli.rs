@@ -16,6 +16,7 @@ mod directory;
 mod discover;
 mod exchange;
 mod group;
+mod groups;
 mod interrupt;
 mod list;
 mod observe;

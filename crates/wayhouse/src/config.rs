@@ -1,10 +1,12 @@
 //! Settings: what can be set, where it may be written, and what is wrong with it.
 //!
-//! One table, [`options`], names every option once with its meaning, its bounds and its default. [`mod@file`] reads the TOML
+//! One table, [`options`], names every option once with its meaning, its bounds and its default; [`groups`] is that of the
+//! tables of which there may be several. [`mod@file`] reads the TOML
 //! shape, [`mod@resolve`] puts the layers on top of one another (defaults < file < environment < flags) and remembers where
 //! each value came from. All problems are gathered before anything fails.
 
 pub mod file;
+pub mod groups;
 pub mod options;
 pub mod resolve;
 

@@ -4,8 +4,10 @@
 //! [`wayhouse_node::Command`] lacks. Read [`router`] for the list of resources, [`guard`] for who may use them and
 //! [`limits`] for what a client can make us hold.
 
+pub mod asking;
 pub mod changes;
 pub mod connection;
+pub mod groups;
 pub mod guard;
 pub mod limits;
 pub mod metrics;

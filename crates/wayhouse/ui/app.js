@@ -1,8 +1,12 @@
-// The page: one list that follows the registry.
+// The page: lists that follow the registry. This file has the registrants and all that listens; groups.js has the groups,
+// parts.js what both need.
 //
 // Two sources feed it. `GET /api/v1/registrants` gives a page of the list and is what counts; the events of
 // `GET /api/v1/changes` say at once what became of the rows that are on screen, and when the list must be read again.
 // Nothing is drawn when an event arrives: events gather, and the next animation frame draws what they amount to.
+
+import { closeGroup, groupsMayHaveChanged, showGroups } from "./groups.js";
+import { ask, byId, chips, duration, node, numbers, setText } from "./parts.js";
 
 const PAGE_COUNT = 50;
 /** The list is read again at most this often. */
@@ -16,9 +20,6 @@ const WAITING_MAX = 2000;
 /** Below this share of its lifetime a registrant counts as about to end. */
 const ENDING_SHARE = 0.1;
 const TOKEN_KEY = "wayhouse-admin-token";
-
-const byId = (id) => document.getElementById(id);
-const numbers = new Intl.NumberFormat("en");
 
 const state = {
   query: "",
@@ -38,27 +39,6 @@ const state = {
 const elements = new Map();
 
 // ---------------------------------------------------------------- asking
-
-class Failure extends Error {
-  constructor(status, detail, hint) {
-    super(hint ? `${detail} – ${hint}` : detail);
-    this.status = status;
-  }
-}
-
-async function ask(path, options = {}) {
-  let response;
-  try {
-    response = await fetch(path, { cache: "no-store", credentials: "omit", ...options });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Failure(0, "The daemon cannot be reached.");
-  }
-  if (response.status === 204) return null;
-  const body = await response.json().catch(() => null);
-  if (!response.ok) throw new Failure(response.status, body?.detail ?? `Status ${response.status}`, body?.hint);
-  return body;
-}
 
 /** What was typed, as parameters: `name=value` filters by an attribute, everything else is text to look for. */
 function parameters() {
@@ -182,6 +162,7 @@ function follow() {
     // Changes may have passed while nobody listened.
     readSoon();
     readStatus();
+    groupsMayHaveChanged();
   });
   source.addEventListener("error", () => {
     setConnection("lost");
@@ -192,13 +173,18 @@ function follow() {
       following.delay = Math.min(following.delay * 2, 30_000);
     }
   });
-  source.addEventListener("resync", () => readSoon());
+  source.addEventListener("resync", () => {
+    readSoon();
+    groupsMayHaveChanged();
+  });
   for (const kind of ["added", "changed", "refreshed", "removed", "expired"]) {
     source.addEventListener(kind, (event) => takeChange(JSON.parse(event.data)));
   }
 }
 
 function takeChange(change) {
+  // Any link may make a member: what is in the lists of groups is for the daemon to say.
+  if (change.kind !== "refreshed") groupsMayHaveChanged();
   const earlier = waiting.get(change.registrant.id);
   // A new registrant that changes at once is new still, and a renewal does not make a change unseen.
   if (earlier?.kind === "added" || earlier?.kind === "changed") {
@@ -370,10 +356,6 @@ function createRow(id) {
   return element;
 }
 
-function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
-
 function drawRow(element, row) {
   setText(element.name, row.endpoint_name);
   setText(element.sector, row.sector);
@@ -422,32 +404,7 @@ function drawTimes() {
   }
 }
 
-/** A time in its two largest units, the smaller one left out when it is zero. */
-function duration(seconds) {
-  let rest = Math.floor(seconds);
-  const parts = [];
-  for (const [unit, length] of [["y", 31_536_000], ["d", 86_400], ["h", 3600], ["min", 60], ["s", 1]]) {
-    const count = Math.floor(rest / length);
-    rest %= length;
-    if (parts.length === 1) {
-      if (count > 0) parts.push(`${count} ${unit}`);
-      break;
-    }
-    if (count > 0) parts.push(`${numbers.format(count)} ${unit}`);
-  }
-  return parts.join(" ") || "0 s";
-}
-
 // ---------------------------------------------------------------- detail
-
-function node(name, properties = {}, ...children) {
-  const { className, ...attributes } = properties;
-  const element = document.createElement(name);
-  if (className) element.className = className;
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-}
 
 function toggle(id) {
   if (state.openId === id) return close();
@@ -479,6 +436,7 @@ async function readDetail(id) {
 }
 
 const ORIGINS = {
+  configured: "In the daemon's configuration",
   directory: "Registered by the device or on its behalf",
   "simple-registration": "Simple registration: links fetched from the device",
   operator: "Entered by an operator",
@@ -509,7 +467,9 @@ function drawDetail(id, detail) {
     : node("p", { className: "loading" }, "It registered no links.");
   const actions = node("div", { className: "detail-actions" });
   const remove = node("button", { type: "button", className: "button removing" }, "Remove…");
-  if (state.status?.is_changeable === false) {
+  if (detail.origin === "configured") {
+    actions.append(node("p", { className: "note" }, "It is changed in the configuration file."));
+  } else if (state.status?.is_changeable === false) {
     remove.disabled = true;
     actions.append(remove, node("p", { className: "note" }, "No admin token is configured: nothing can be changed here."));
   } else {
@@ -530,13 +490,6 @@ function drawLink(link) {
   if (link.resolved_target !== link.target) item.append(node("p", { className: "resolved" }, link.resolved_target));
   if (link.attributes.length) item.append(chips(link.attributes));
   return item;
-}
-
-function chips(attributes) {
-  return node("div", { className: "chips" }, ...attributes.map(({ name, value }) =>
-    value
-      ? node("span", { className: "chip" }, node("span", {}, `${name}=`), value)
-      : node("span", { className: "chip" }, name)));
 }
 
 // ---------------------------------------------------------------- first device
@@ -642,11 +595,12 @@ function turnTo(page) {
 }
 
 function moveFocus(key) {
-  const rows = [...document.querySelectorAll(".row")];
+  const rows = [...document.querySelectorAll(".view:not([hidden]) .row")];
   if (rows.length === 0) return;
-  const at = rows.indexOf(document.activeElement.closest?.(".registrant")?.querySelector(".row"));
+  const at = rows.indexOf(document.activeElement.closest?.(".registrant, .group")?.querySelector(".row"));
   const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: rows.length - 1 }[key];
-  if (to < 0) byId("text").focus();
+  if (to < 0 && !byId("text").closest(".view").hidden) byId("text").focus();
+  else if (to < 0) rows[0].focus();
   else rows[Math.min(to, rows.length - 1)].focus();
 }
 
@@ -656,6 +610,8 @@ function onKey(event) {
   const isInRow = event.target.classList?.contains("row");
   if (event.key === "/" && !isTyping) {
     event.preventDefault();
+    if (isOnGroups()) location.hash = "";
+    showView();
     byId("text").focus();
     byId("text").select();
   } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
@@ -669,6 +625,8 @@ function onKey(event) {
     if (isTyping && byId("text").value) {
       byId("text").value = "";
       searchFor("", { now: true });
+    } else if (isOnGroups()) {
+      closeGroup();
     } else if (state.openId) {
       close();
     } else if (isTyping) {
@@ -677,6 +635,21 @@ function onKey(event) {
   }
 }
 
+const isOnGroups = () => location.hash === "#groups";
+
+/** Shows the view that the address names. */
+function showView() {
+  const isGroups = isOnGroups();
+  byId("view-registrants").hidden = isGroups;
+  byId("view-groups").hidden = !isGroups;
+  for (const link of document.querySelectorAll(".views a")) {
+    if ((link.hash === "#groups") === isGroups) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  showGroups(isGroups);
+}
+
+addEventListener("hashchange", showView);
 byId("search").addEventListener("submit", (event) => {
   event.preventDefault();
   searchFor(byId("text").value, { now: true });
@@ -703,6 +676,7 @@ setInterval(() => document.hidden || drawTimes(), 1000);
 setInterval(() => document.hidden || readStatus(), STATUS_INTERVAL_MS);
 setInterval(announce, ANNOUNCE_INTERVAL_MS);
 
+showView();
 follow();
 readSoon({ now: true });
 readStatus();

@@ -13,9 +13,11 @@ use crate::Config;
 use crate::limits;
 
 pub mod asking;
+pub mod groups;
 
 use crate::rules::{LOCATION_PREFIX, Reach, check_attribute, check_base, invalid};
 use asking::{AskId, GroupQuestion};
+use groups::{ShownGroup, Wanted};
 
 /// A person's request.
 #[derive(Debug, Clone)]
@@ -40,6 +42,13 @@ pub enum Command {
     AskGroup(GroupQuestion),
     /// Forget a question to a group.
     StopAsking(AskId),
+    /// List CoAP groups with what they carry, what protects them and who is in them.
+    Groups {
+        /// Which.
+        wanted: Wanted,
+        /// Which part of the result.
+        page: Page,
+    },
     /// Sizes and counters.
     Status,
 }
@@ -69,6 +78,14 @@ pub enum Reply {
         /// This page.
         entries: Vec<Shown>,
         /// Whether more follow.
+        is_cut: bool,
+    },
+    /// A part of the CoAP groups.
+    Groups {
+        /// This page.
+        groups: Vec<ShownGroup>,
+        /// Whether more follow. Where the page is not full, the bound on text was met
+        /// ([`crate::limits::GROUP_OCTETS_MAX`]): ask for smaller pages.
         is_cut: bool,
     },
     /// One registrant.
@@ -194,6 +211,7 @@ pub(crate) fn register(
     let links = LinkFormat::parse_limited(entry.links.as_bytes())
         .map_err(|_| invalid("links", "they are not in Limited Link Format"))?;
     let credentials = match registry.by_name(&entry.sector, &entry.endpoint_name) {
+        Some(view) if view.registrant.origin == Origin::Configured => return Err(Refusal::Configured),
         Some(view) => view.registrant.owner.clone(),
         None => Credentials { subjects: Box::new([OPERATOR.into()]), ..Credentials::anonymous() },
     };
@@ -214,8 +232,11 @@ pub(crate) fn register(
     Ok(Reply::Registered { id, is_new, durable_after: change.0 })
 }
 
-/// Removes a registrant.
+/// Removes a registrant. What the configuration says is changed there: else it would be back after the next start.
 pub(crate) fn remove(registry: &mut Registry, now: Instant, id: EntryId) -> Result<Reply, Refusal> {
+    if registry.get(id).is_some_and(|view| view.registrant.origin == Origin::Configured) {
+        return Err(Refusal::Configured);
+    }
     Ok(Reply::Removed { durable_after: registry.evict(now, id)?.0 })
 }
 

@@ -103,7 +103,7 @@ impl Directory {
     ) -> Result<Verdict, Fault> {
         match (resource, request.code) {
             (Resource::Discovery, Code::GET) => {
-                discovery::answer(request, heading, response)?;
+                discovery::answer(context.config, request, heading, response)?;
                 Ok(Verdict::Respond)
             }
             (Resource::SimpleRegistration, _) if !context.config.directory.simple_registration => {
@@ -232,7 +232,7 @@ impl Directory {
 fn refusal_code(refusal: &Refusal) -> Code {
     match refusal {
         Refusal::Unknown => Code::NOT_FOUND,
-        Refusal::NotOwner => Code::FORBIDDEN,
+        Refusal::NotOwner | Refusal::Configured => Code::FORBIDDEN,
         Refusal::Invalid { .. } => Code::BAD_REQUEST,
         Refusal::Full { .. } => Code::SERVICE_UNAVAILABLE,
     }

@@ -1,6 +1,6 @@
 //! A node in a bottle: clients that write and read CoAP messages, and a clock that only moves when told.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use wayhouse_node::{Config, Node};
@@ -24,6 +24,8 @@ pub struct Ask {
     options: Vec<(u16, Vec<u8>)>,
     payload: Vec<u8>,
     is_multicast: bool,
+    group: Option<IpAddr>,
+    listener: u16,
     interface: u32,
 }
 
@@ -40,7 +42,7 @@ pub fn ask(code: Code, path_and_query: &str) -> Ask {
     for argument in query.iter().flat_map(|query| query.split('&')) {
         options.push((number::URI_QUERY, argument.as_bytes().to_vec()));
     }
-    Ask { code, options, payload: Vec::new(), is_multicast: false, interface: LINK }
+    Ask { code, options, payload: Vec::new(), is_multicast: false, group: None, listener: 0, interface: LINK }
 }
 pub fn get(path_and_query: &str) -> Ask {
     ask(Code::GET, path_and_query)
@@ -71,6 +73,12 @@ impl Ask {
     pub fn by_multicast(mut self) -> Ask {
         self.is_multicast = true;
         self
+    }
+    /// To a multicast address, where the n-th listener serves its port.
+    pub fn by_group(mut self, group: &str, listener: u16) -> Ask {
+        self.group = Some(group.parse().expect("an address in a test"));
+        self.listener = listener;
+        self.by_multicast()
     }
     pub fn on_link(mut self, interface: u32) -> Ask {
         self.interface = interface;
@@ -189,7 +197,13 @@ impl House {
             message.option(*number, value);
         }
         message.payload(&ask.payload);
-        let meta = Meta { is_multicast: ask.is_multicast, interface: ask.interface, ..meta(from) };
+        let meta = Meta {
+            socket: SocketId::Listener(ask.listener),
+            is_multicast: ask.is_multicast,
+            group: ask.group,
+            interface: ask.interface,
+            ..meta(from)
+        };
         self.node.handle_datagram(self.now, &meta, &bytes);
         self.drain();
         token

@@ -4,6 +4,7 @@ mod asking;
 mod discovery;
 mod extensions;
 mod freshness;
+mod groups;
 mod house;
 mod lookup;
 mod observation;

@@ -7,6 +7,7 @@ use wayhouse_wire::coap::uri::has_scheme;
 
 use crate::entry::Registrant;
 use crate::filter::{attribute_values, uri_origin};
+use crate::group::{self, APPLICATION_GROUP_ATTRIBUTE, SECURITY_GROUP_ATTRIBUTE};
 use crate::limits::INDEXED_OCTETS_MAX;
 
 /// What a term is about. The fields that nearly every entry has are told apart without comparing text.
@@ -28,13 +29,23 @@ pub(crate) enum Field<'a> {
     Target,
     /// Likewise for anchors.
     Anchor,
+    /// `sec-gp`.
+    SecurityGroup,
+    /// `app-gp`.
+    ApplicationGroup,
+    /// The CoAP group that a registrant stands for.
+    GroupAuthority,
+    /// The names that it gives that group.
+    GroupName,
+    /// The groups that it takes part in.
+    GroupMember,
     /// Any other attribute of the registrant or its links.
     Attribute(&'a str),
 }
 
 impl<'a> Field<'a> {
     /// The number of fields that have one.
-    pub(crate) const NUMBERED: usize = 8;
+    pub(crate) const NUMBERED: usize = 13;
 
     pub(crate) fn of_attribute(name: &'a str) -> Field<'a> {
         match name {
@@ -44,6 +55,8 @@ impl<'a> Field<'a> {
             "et" => Field::EndpointType,
             "rt" => Field::ResourceType,
             "if" => Field::InterfaceDescription,
+            SECURITY_GROUP_ATTRIBUTE => Field::SecurityGroup,
+            APPLICATION_GROUP_ATTRIBUTE => Field::ApplicationGroup,
             _ => Field::Attribute(name),
         }
     }
@@ -59,6 +72,11 @@ impl<'a> Field<'a> {
             Field::InterfaceDescription => 5,
             Field::Target => 6,
             Field::Anchor => 7,
+            Field::SecurityGroup => 8,
+            Field::ApplicationGroup => 9,
+            Field::GroupAuthority => 10,
+            Field::GroupName => 11,
+            Field::GroupMember => 12,
             Field::Attribute(name) => return Err(name),
         })
     }
@@ -71,7 +89,10 @@ impl<'a> Field<'a> {
 
     /// Whether it is remembered who has the attribute at all. What nearly everyone has is left out.
     pub(crate) fn keeps_presence(self) -> bool {
-        matches!(self, Field::Sector | Field::EndpointType | Field::Attribute(_))
+        matches!(
+            self,
+            Field::Sector | Field::EndpointType | Field::SecurityGroup | Field::ApplicationGroup | Field::Attribute(_)
+        )
     }
 }
 
@@ -144,9 +165,15 @@ impl<'a> Reader<'a> {
         for (name, value) in &registrant.attributes {
             self.attribute(name, Field::of_attribute(name), Cow::Borrowed(value), 0);
         }
+        if let Some(authority) = group::authority_of(registrant) {
+            for name in group::names_of(registrant, &authority) {
+                self.value(Field::GroupName, Cow::Owned(name.into()), 0);
+            }
+            self.value(Field::GroupAuthority, Cow::Owned(authority.term()), 0);
+        }
     }
 
-    fn link(&mut self, link: &Link<'a>, owner: u32) {
+    fn link(&mut self, link: &Link<'a>, base: &str, owner: u32) {
         self.reference(Field::Target, Cow::Borrowed(link.target), owner);
         let mut has_anchor = false;
         for (name, value) in link.parameters() {
@@ -160,6 +187,9 @@ impl<'a> Reader<'a> {
                 has_anchor = true;
                 self.reference(Field::Anchor, value.unquoted(), owner);
             }
+        }
+        for term in group::participation(link, base).iter().flat_map(group::Participation::terms) {
+            self.value(Field::GroupMember, Cow::Owned(term), owner);
         }
     }
 
@@ -184,7 +214,7 @@ pub(crate) fn terms_of(registrant: &Registrant) -> (Vec<Term<'_>>, u16) {
     let mut links = 0_u32;
     for link in LinkFormat::trusted(&registrant.links).links() {
         links += 1;
-        reader.link(&link, links);
+        reader.link(&link, &registrant.base, links);
     }
     let links = u16::try_from(links).expect("documents with more links are refused");
 
@@ -209,13 +239,17 @@ pub(crate) fn terms_of(registrant: &Registrant) -> (Vec<Term<'_>>, u16) {
 }
 
 /// How many distinct terms attributes and links have, those that every registrant has left aside.
-pub(crate) fn count_terms<'a>(attributes: impl Iterator<Item = (&'a str, &'a str)>, links: &'a str) -> usize {
+pub(crate) fn count_terms<'a>(
+    attributes: impl Iterator<Item = (&'a str, &'a str)>,
+    links: &'a str,
+    base: &str,
+) -> usize {
     let mut reader = Reader { terms: Vec::new() };
     for (name, value) in attributes {
         reader.attribute(name, Field::of_attribute(name), Cow::Borrowed(value), 0);
     }
     for link in LinkFormat::trusted(links).links() {
-        reader.link(&link, 1);
+        reader.link(&link, base, 1);
     }
     reader.terms.sort_unstable();
     reader.terms.dedup_by(|term, kept| term.field == kept.field && term.facet == kept.facet);

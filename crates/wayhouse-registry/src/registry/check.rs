@@ -3,6 +3,7 @@
 use wayhouse_wire::coap::link_format::LinkFormat;
 use wayhouse_wire::coap::uri::has_scheme;
 
+use crate::group::{self, Authority, NoGroup};
 use crate::index::count_terms;
 use crate::limits::{ATTRIBUTE_OCTETS_MAX, BASE_OCTETS_MAX, LINKS_MAX, Limits, NAME_OCTETS_MAX, terms_max};
 use crate::{Refusal, Registrant};
@@ -97,6 +98,7 @@ pub(super) fn check_links(links: &str, limits: &Limits) -> Result<(), Refusal> {
 pub(super) fn check_terms<'a>(
     attributes: impl Iterator<Item = (&'a str, &'a str)> + Clone,
     links: &'a str,
+    base: &str,
 ) -> Result<(), Refusal> {
     let octets = links.len() + attributes.clone().map(|(name, value)| name.len() + value.len()).sum::<usize>();
     // Terms are separated by these, or are two for an attribute; mostly that settles it without reading the links.
@@ -105,9 +107,22 @@ pub(super) fn check_terms<'a>(
         let count = |piece: &[u8]| piece.iter().map(|octet| u8::from(matches!(octet, b'>' | b';' | b' '))).sum::<u8>();
         text.as_bytes().chunks(255).map(|piece| usize::from(count(piece))).sum::<usize>()
     };
-    let at_most = attributes.clone().map(|(_, value)| 2 + separators(value)).sum::<usize>() + separators(links);
-    if at_most > terms_max(octets) && count_terms(attributes, links) > terms_max(octets) {
+    let mut at_most = attributes.clone().map(|(_, value)| 2 + separators(value)).sum::<usize>() + separators(links);
+    if links.contains("//") || links.contains("g.") || links.contains("gpt") {
+        // A link that takes part in a group has two terms more. Presence of `sec-gp`, `app-gp` and the like counts once.
+        at_most += 4 + 2 * links.bytes().filter(|&octet| octet == b'>').count();
+    }
+    if at_most > terms_max(octets) && count_terms(attributes, links, base) > terms_max(octets) {
         return Err(Refusal::Full { bound: "terms_max" });
+    }
+    Ok(())
+}
+
+/// What a registration must not be that stands for a group.
+pub(super) fn check_group<'a>(attributes: impl Iterator<Item = (&'a str, &'a str)>, base: &str) -> Result<(), Refusal> {
+    // GC41. Other bases that name no group do no harm: such a registration only stands for none.
+    if group::stands_for_group(attributes) && Authority::of_uri(base) == Err(NoGroup::ForbiddenPort) {
+        return refuse("base", "port 5684 must not be used for groups");
     }
     Ok(())
 }
@@ -115,7 +130,9 @@ pub(super) fn check_terms<'a>(
 /// The bounds on what an update leads to.
 pub(super) fn check_content(registrant: &Registrant, limits: &Limits) -> Result<(), Refusal> {
     check_attribute_count(registrant.attributes.len(), limits)?;
-    check_terms(registrant.attributes.iter().map(|(name, value)| (&**name, &**value)), &registrant.links)
+    let attributes = registrant.attributes.iter().map(|(name, value)| (&**name, &**value));
+    check_group(attributes.clone(), &registrant.base)?;
+    check_terms(attributes, &registrant.links, &registrant.base)
 }
 
 /// All rules at once, for what a store kept.

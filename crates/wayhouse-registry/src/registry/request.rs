@@ -60,7 +60,8 @@ impl Registration<'_> {
         }
         check::check_attribute_count(self.attributes.len(), limits)?;
         check::check_links(self.links, limits)?;
-        check::check_terms(self.attributes.iter().copied(), self.links)
+        check::check_group(self.attributes.iter().copied(), self.base)?;
+        check::check_terms(self.attributes.iter().copied(), self.links, self.base)
     }
 
     /// As [`Registrant::octets`].

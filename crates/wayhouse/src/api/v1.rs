@@ -27,6 +27,8 @@ pub enum Origin {
     SimpleRegistration,
     /// An operator entered it.
     Operator,
+    /// It stands in the configuration, and is changed there.
+    Configured,
 }
 
 /// A registrant, without its links.
@@ -103,6 +105,142 @@ pub struct RegistrantPage {
     /// Which page this is, from 0.
     pub page: u64,
     /// How many registrants a full page has.
+    pub count: u64,
+    /// Whether a further page follows.
+    pub has_more: bool,
+}
+
+/// A CoAP group: everything that registrations say about one authority.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Group {
+    /// Address or name, and port unless it is 5683: what identifies it.
+    #[schema(example = "[ff35:30:2001:db8:f1:0:8000:1]:5685")]
+    pub authority: String,
+    /// The same as a URI.
+    #[schema(example = "coap://[ff35:30:2001:db8:f1:0:8000:1]:5685")]
+    pub uri: String,
+    /// Its multicast address; absent when only a name is known.
+    #[schema(example = "ff35:30:2001:db8:f1:0:8000:1")]
+    pub address: Option<String>,
+    /// Its UDP port.
+    #[schema(example = 5685)]
+    pub port: u16,
+    /// How far datagrams to it go, where the address is known.
+    #[schema(example = "site-local")]
+    pub scope: Option<String>,
+    /// Its names, in lower case.
+    pub names: Vec<String>,
+    /// The application groups that it carries, by name.
+    pub application_groups: Vec<ApplicationGroup>,
+    /// The security groups that protect it, by name; none: nothing is known to protect it.
+    pub security_groups: Vec<SecurityGroup>,
+    /// The registrations that stand for it.
+    pub registrations: Vec<GroupRegistration>,
+    /// Registrants that take part in it.
+    pub members: Vec<GroupMember>,
+    /// Whether there are more members than these.
+    pub has_more_members: bool,
+    /// Whether this daemon is a member itself.
+    pub is_member: bool,
+    /// How many members are expected, where the configuration says so.
+    #[schema(example = 50)]
+    pub members_expected: Option<u32>,
+    /// The rate that all answers together should not exceed, octets per second, where the configuration says so.
+    #[schema(example = 1000)]
+    pub rate_octets_s: Option<u32>,
+    /// Ports of other CoAP groups on the same address, which is not recommended.
+    pub other_ports: Vec<u16>,
+}
+
+/// An application group, as one CoAP group carries it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ApplicationGroup {
+    /// Its name.
+    #[schema(example = "gp1")]
+    pub name: String,
+    /// Where the name stands in a request.
+    pub naming: Naming,
+    /// Its types.
+    #[schema(example = json!(["g.light"]))]
+    pub types: Vec<String>,
+    /// Targets of its resources as registered.
+    #[schema(example = json!(["/gp/gp1"]))]
+    pub resources: Vec<String>,
+    /// Names of the security groups that protect it.
+    pub security_groups: Vec<String>,
+    /// Ids of the registrants that told.
+    pub learned_from: Vec<String>,
+}
+
+/// Where the name of an application group stands in a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Naming {
+    /// In the path, such as `/gp/NAME`.
+    Path,
+    /// In the query, such as `?gp=NAME`.
+    Query,
+    /// In the authority.
+    Authority,
+    /// Nowhere.
+    Implicit,
+}
+
+/// A security group, as it protects one CoAP group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SecurityGroup {
+    /// Its name.
+    #[schema(example = "hall-keys")]
+    pub name: String,
+    /// Names of the application groups that it protects here; none: all.
+    pub application_groups: Vec<String>,
+    /// Resources of Group Managers at which it can be joined.
+    pub join_uris: Vec<String>,
+    /// Ids of the registrants that told.
+    pub learned_from: Vec<String>,
+}
+
+/// A registration that stands for a CoAP group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GroupRegistration {
+    /// The id of the registrant.
+    #[schema(example = "0r5x8k2m4q7zt")]
+    pub id: String,
+    /// Endpoint name.
+    #[schema(example = "hall.example")]
+    pub endpoint_name: String,
+    /// Sector, empty for none.
+    pub sector: String,
+    /// How it came to be known.
+    pub origin: Origin,
+}
+
+/// A registrant that takes part in a CoAP group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GroupMember {
+    /// Its id.
+    #[schema(example = "0r5x8k2m4q7zt")]
+    pub id: String,
+    /// Endpoint name.
+    #[schema(example = "lamp-17")]
+    pub endpoint_name: String,
+    /// Sector, empty for none.
+    pub sector: String,
+    /// Base URI.
+    #[schema(example = "coap://[2001:db8::17]")]
+    pub base: String,
+    /// Names of the application groups in which it is; none: its links do not tell.
+    pub application_groups: Vec<String>,
+}
+
+/// A page of CoAP groups, in order of their authorities.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GroupPage {
+    /// The groups of this page.
+    pub groups: Vec<Group>,
+    /// Which page this is, from 0.
+    pub page: u64,
+    /// How many groups a full page has.
     pub count: u64,
     /// Whether a further page follows.
     pub has_more: bool,
@@ -248,4 +386,51 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schema(example = "list the registrants to see which there are")]
     pub hint: Option<String>,
+}
+
+/// A GET to all members of a CoAP group.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupQuestion {
+    /// `coap://` URI whose host is a multicast address.
+    #[schema(example = "coap://[ff05::db8:8000:1]/gp/hall/light")]
+    pub uri: String,
+    /// How long answers are gathered, seconds; 7 when absent.
+    #[serde(default)]
+    pub window_s: Option<f64>,
+    /// How often the request is sent again, for members that loss hid.
+    #[serde(default)]
+    pub repetitions: u8,
+    /// Members that should answer, each as address and port.
+    #[serde(default)]
+    pub members: Vec<String>,
+}
+
+/// What one member of a group answered. At the end, only `after_s` stands.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GroupAnswer {
+    /// Who: address and port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Since the group was asked, seconds.
+    pub after_s: f64,
+    /// Response code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2.05")]
+    pub code: Option<String>,
+    /// Content-Format of the payload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_format: Option<u16>,
+    /// Its media type, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+    /// The payload, when it is text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Its octets in hexadecimal, when it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hex: Option<String>,
+    /// Why there is no answer from a member that was expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }

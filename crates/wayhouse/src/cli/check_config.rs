@@ -7,8 +7,9 @@ use serde_json::{Map, json};
 
 use super::exit::{Exit, Fault};
 use super::run::SettingArgs;
-use crate::config::Resolved;
+use crate::config::groups::{GroupSetting, OPTIONS, TABLE};
 use crate::config::options::{Value, example};
+use crate::config::{Resolved, Source};
 
 /// Flags of `check-config`.
 #[derive(Debug, clap::Args)]
@@ -27,8 +28,8 @@ pub struct Args {
 pub fn execute(args: Args) -> ExitCode {
     let text = match args {
         Args { example: true, .. } => Ok(example()),
-        Args { json: true, settings, .. } => settings.resolve().map(|resolved| as_json(&resolved)),
-        Args { settings, .. } => settings.resolve().map(|resolved| as_table(&resolved)),
+        Args { json: true, settings, .. } => settings.resolve().map(|resolved| as_json(&warned(resolved))),
+        Args { settings, .. } => settings.resolve().map(|resolved| as_table(&warned(resolved))),
     };
     let text = match text {
         Ok(text) => text,
@@ -46,6 +47,26 @@ pub fn execute(args: Args) -> ExitCode {
     }
 }
 
+/// Tells what should not be, on standard error.
+fn warned(resolved: Resolved) -> Resolved {
+    for warning in &resolved.warnings {
+        eprintln!("warning: {warning}");
+    }
+    resolved
+}
+
+/// Every option of every group with its value and where that came from: the option's own source, or the default.
+fn group_values(resolved: &Resolved) -> impl Iterator<Item = (usize, &'static GroupSetting, Value, &Source)> {
+    resolved.settings.node.groups.iter().zip(&resolved.group_sources).enumerate().flat_map(
+        |(number, (group, sources))| {
+            OPTIONS.iter().map(move |setting| {
+                let source = sources.of(setting.name).unwrap_or(&Source::Default);
+                (number, setting, setting.read(group), source)
+            })
+        },
+    )
+}
+
 /// A secret is only said to be there.
 fn shown(value: Value, is_secret: bool) -> Value {
     match value {
@@ -55,23 +76,32 @@ fn shown(value: Value, is_secret: bool) -> Value {
 }
 
 fn as_table(resolved: &Resolved) -> String {
-    let rows: Vec<_> = resolved
+    let mut rows: Vec<_> = resolved
         .values()
         .map(|(setting, value, source)| {
             (format!("{} = {}", setting.key, shown(value, setting.is_secret)), source.to_string())
         })
         .collect();
+    rows.extend(group_values(resolved).map(|(number, setting, value, source)| {
+        (format!("{TABLE}[{number}].{} = {value}", setting.name), source.to_string())
+    }));
     let width = rows.iter().map(|(value, _)| value.chars().count()).max().unwrap_or(0);
     rows.iter().map(|(value, source)| format!("{value:width$}  # {source}\n")).collect()
 }
 
 fn as_json(resolved: &Resolved) -> String {
-    let options: Map<_, _> = resolved
+    let mut options: Map<_, _> = resolved
         .values()
         .map(|(setting, value, source)| {
             let value = shown(value, setting.is_secret).to_json();
             (setting.key.to_owned(), json!({ "value": value, "source": source.to_string() }))
         })
         .collect();
+    let mut groups = vec![Map::new(); resolved.settings.node.groups.len()];
+    for (number, setting, value, source) in group_values(resolved) {
+        let value = json!({ "value": value.to_json(), "source": source.to_string() });
+        groups[number].insert(setting.name.to_owned(), value);
+    }
+    options.insert(TABLE.to_owned(), groups.into());
     format!("{:#}\n", serde_json::Value::Object(options))
 }

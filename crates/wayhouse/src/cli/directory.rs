@@ -4,6 +4,7 @@ use clap::Args;
 use wayhouse_proto::coap::endpoint::Reply;
 use wayhouse_wire::coap::link_format::{Link, LinkFormat, is_relation_type_attribute};
 use wayhouse_wire::coap::option::number;
+use wayhouse_wire::coap::uri::{has_scheme, origin};
 use wayhouse_wire::coap::{Code, content_format};
 
 use super::args::{KeyValue, Seconds};
@@ -59,12 +60,28 @@ impl LookupOptions {
     /// # Errors
     /// See [`find`].
     pub(super) async fn find(&self, client: &mut Client) -> Result<Place, Fault> {
-        find(client, &self.directory, if self.resources { RESOURCE_LOOKUP } else { ENDPOINT_LOOKUP }).await
+        find(client, &self.directory, lookup_type(self.resources)).await
     }
     /// What to ask it: the filters, and what else the query holds.
     pub(super) fn question(&self, more: impl Iterator<Item = String>) -> Question {
-        lookup_question(&self.directory, self.filter.iter().map(KeyValue::to_string).chain(more))
+        lookup_question(&self.directory, self.criteria().chain(more))
     }
+    /// The filters as query arguments.
+    pub(super) fn criteria(&self) -> impl Iterator<Item = String> {
+        self.filter.iter().map(KeyValue::to_string)
+    }
+}
+
+impl DirectoryOptions {
+    /// Whether they name one lookup resource instead of a directory, so that no other can be found.
+    pub(super) fn names_a_lookup(&self) -> Result<bool, Fault> {
+        Ok(Place::parse(&self.directory)?.has_path())
+    }
+}
+
+/// The lookup to ask.
+pub(super) fn lookup_type(is_about_resources: bool) -> &'static str {
+    if is_about_resources { RESOURCE_LOOKUP } else { ENDPOINT_LOOKUP }
 }
 
 /// A GET for links.
@@ -154,7 +171,9 @@ pub(super) fn matches(link: &Link<'_>, filter: &KeyValue) -> bool {
         None => value == wanted,
     };
     if filter.key == "href" {
-        return fits(link.target);
+        // GC7: a path finds a group resource in every CoAP group, although references across groups are absolute.
+        let path = has_scheme(link.target).then(|| &link.target[origin(link.target).len()..]);
+        return fits(link.target) || (wanted.starts_with('/') && path.is_some_and(fits));
     }
     let mut values = link.parameters().filter(|(name, _)| *name == filter.key).map(|(_, value)| value.unquoted());
     values.any(|value| match is_relation_type_attribute(&filter.key) {

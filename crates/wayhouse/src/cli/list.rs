@@ -7,16 +7,19 @@ use super::client::Client;
 use super::directory::{self, LookupOptions};
 use super::exchange::exchange;
 use super::exit::{Exit, Fault};
+use super::groups;
 use super::printer::{Printer, links};
 
 pub(super) const EXAMPLES: &str = "Filters are ANDed; a value may end in `*`. Those of resources find endpoints that have such a resource, and \
     the other way round.\n\n\
     With --json: a list of objects; each has href (of the registration, or of the resource) and the attributes by name: ep, d, base, \
-    rt, if, anchor, … (true when an attribute has no value, a list when it is repeated).\n\n\
+    rt, if, anchor, … (true when an attribute has no value, a list when it is repeated). Groups have href, name, coap_group, \
+    application_groups (each with name, types, security_groups, members) and security_groups.\n\n\
     Examples:\n  \
     wayhouse list\n  \
     wayhouse list d=kitchen 'ep=lamp-*'\n  \
     wayhouse list --resources rt=temperature\n  \
+    wayhouse list --groups\n  \
     wayhouse list --count 10 --page 3 --json --directory coap://[2001:db8::1]";
 
 /// `list`.
@@ -24,6 +27,9 @@ pub(super) const EXAMPLES: &str = "Filters are ANDed; a value may end in `*`. Th
 pub(crate) struct Args {
     #[command(flatten)]
     pub(super) lookup: LookupOptions,
+    /// List groups: what they carry, what protects them, and who is in them
+    #[arg(short, long, conflicts_with = "resources")]
+    pub groups: bool,
     /// List at most this many
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub count: Option<u32>,
@@ -35,19 +41,28 @@ pub(crate) struct Args {
     pub json: bool,
 }
 
+impl Args {
+    /// Which part of the result, as query arguments.
+    pub(super) fn paging(&self) -> impl Iterator<Item = String> + use<> {
+        let paging = [("page", self.page), ("count", self.count)].into_iter();
+        paging.filter_map(|(key, value)| value.map(|value| format!("{key}={value}")))
+    }
+}
+
 /// Runs `list`.
 pub(super) async fn execute(args: Args) -> Result<Exit, Fault> {
     let mut client = Client::new(args.lookup.directory.verbose)?;
-    let outcome = look_up(&mut client, &args).await;
+    let outcome = match args.groups {
+        true => groups::list(&mut client, &args).await,
+        false => look_up(&mut client, &args).await,
+    };
     client.close().await;
     outcome
 }
 
 async fn look_up(client: &mut Client, args: &Args) -> Result<Exit, Fault> {
     let lookup = args.lookup.find(client).await?;
-    let paging = [("page", args.page), ("count", args.count)];
-    let paging = paging.iter().filter_map(|(key, value)| value.map(|value| format!("{key}={value}")));
-    let reply = exchange(client, &lookup, &args.lookup.question(paging)).await?.success()?;
+    let reply = exchange(client, &lookup, &args.lookup.question(args.paging())).await?.success()?;
     let document = directory::links_of(&reply)?;
     let mut printer = Printer::stdout();
     // RD30: what registration resources are called is for the directory alone to understand; it is shown, never followed.

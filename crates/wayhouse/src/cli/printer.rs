@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::Value;
 
 pub(super) mod json;
@@ -57,6 +58,25 @@ impl Printer {
     pub(super) fn json_line(&mut self, value: &Value) -> io::Result<()> {
         self.line(&value.to_string())
     }
+}
+
+/// A table without lines, as wide as the terminal where there is one.
+pub(super) fn table(titles: &[&str], rows: &[Vec<String>], surroundings: Surroundings) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    if surroundings.is_terminal {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    } else {
+        table.force_no_tty();
+    }
+    table.set_header(titles);
+    table.add_rows(rows);
+    let last = titles.len().saturating_sub(1);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_cell_alignment(CellAlignment::Left);
+        column.set_padding((0, if index == last { 0 } else { 2 }));
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
 /// Octets as lower-case hexadecimal digits.

@@ -102,6 +102,9 @@ pub fn execute(args: Args) -> ExitCode {
 fn run(resolved: &Resolved, announces_json: bool) -> Result<(), Fault> {
     let settings = &resolved.settings;
     start_log(&settings.log);
+    for warning in &resolved.warnings {
+        tracing::warn!("{warning}");
+    }
     privileges::raise_open_files();
     privileges::drop_unneeded();
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -1,15 +1,18 @@
-//! The TOML shape, version 1: `version = 1` and a table for every section of [`super::options`].
+//! The TOML shape, version 1: `version = 1`, a table for every section of [`super::options`], and as many `[[group]]` of
+//! [`super::groups`] as there are.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
+use super::groups::{GroupSetting, TABLE};
 use super::options::{Kind, Setting, Value, Wrong};
 use super::{Problem, Source};
 
 /// The version of the shape.
 const VERSION: u64 = 1;
+const NO_SUCH_OPTION: &str = "no such option";
 
 /// A value as it stands in a file.
 #[derive(Debug, Clone)]
@@ -22,8 +25,28 @@ pub struct Written {
     pub source: Source,
 }
 
-/// Reads a file: what it sets, and all that is wrong with it.
-pub fn read(path: &Path) -> (Vec<Written>, Vec<Problem>) {
+/// A group as it stands in a file.
+#[derive(Debug, Clone)]
+pub struct WrittenGroup {
+    /// Where its table starts.
+    pub source: Source,
+    /// What it sets.
+    pub values: Vec<(&'static GroupSetting, Value, Source)>,
+}
+
+/// What a file sets, and all that is wrong with it.
+#[derive(Debug, Clone, Default)]
+pub struct Contents {
+    /// The options that it sets.
+    pub written: Vec<Written>,
+    /// Its groups.
+    pub groups: Vec<WrittenGroup>,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads a file.
+pub fn read(path: &Path) -> Contents {
     match std::fs::read_to_string(path) {
         Ok(text) => parse(path, &text),
         Err(error) => {
@@ -33,14 +56,14 @@ pub fn read(path: &Path) -> (Vec<Written>, Vec<Problem>) {
                 why: format!("{}: {error}", path.display()),
                 hint: "name a file that this user may read".to_owned(),
             };
-            (Vec::new(), vec![problem])
+            Contents { problems: vec![problem], ..Contents::default() }
         }
     }
 }
 
 /// Reads the text of a file.
-pub fn parse(path: &Path, text: &str) -> (Vec<Written>, Vec<Problem>) {
-    let mut reader = Reader { path, text, written: Vec::new(), problems: Vec::new() };
+pub fn parse(path: &Path, text: &str) -> Contents {
+    let mut reader = Reader { path, text, contents: Contents::default() };
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let wrong = Wrong { why: error.message().to_owned(), hint: "see https://toml.io for the syntax".to_owned() };
@@ -48,15 +71,14 @@ pub fn parse(path: &Path, text: &str) -> (Vec<Written>, Vec<Problem>) {
     }
     reader.read(table.get_ref());
     // Tables are read in order of their names; people read in order of lines.
-    reader.problems.sort_by_key(|problem| problem.source.line());
-    (reader.written, reader.problems)
+    reader.contents.problems.sort_by_key(|problem| problem.source.line());
+    reader.contents
 }
 
 struct Reader<'t> {
     path: &'t Path,
     text: &'t str,
-    written: Vec<Written>,
-    problems: Vec<Problem>,
+    contents: Contents,
 }
 
 impl Reader<'_> {
@@ -70,6 +92,12 @@ impl Reader<'_> {
                 continue;
             }
             match value.get_ref() {
+                DeValue::Array(tables) if section.get_ref() == TABLE => {
+                    for table in tables {
+                        self.read_group(table.span(), table.get_ref());
+                    }
+                }
+                _ if section.get_ref() == TABLE => self.complain_no_groups(section.span()),
                 DeValue::Table(options) => {
                     for (name, value) in options {
                         let key = format!("{}.{}", section.get_ref(), name.get_ref());
@@ -84,9 +112,37 @@ impl Reader<'_> {
     fn read_option(&mut self, key: &str, span: Range<usize>, value: &DeValue<'_>) {
         let Some(setting) = Setting::find(key) else { return self.complain_unknown(key, span) };
         match convert(setting.kind, value) {
-            Some(value) => self.written.push(Written { setting, value, source: self.source(span) }),
+            Some(value) => self.contents.written.push(Written { setting, value, source: self.source(span) }),
             None => self.complain(key, span, setting.kind.expected()),
         }
+    }
+
+    fn read_group(&mut self, span: Range<usize>, table: &DeValue<'_>) {
+        let DeValue::Table(options) = table else { return self.complain_no_groups(span) };
+        let mut group = WrittenGroup { source: self.source(span), values: Vec::new() };
+        for (name, value) in options {
+            let key = format!("{TABLE}.{}", name.get_ref());
+            let Some(setting) = GroupSetting::find(name.get_ref()) else {
+                let hint = match GroupSetting::nearest(name.get_ref()) {
+                    Some(setting) => format!("did you mean `{}`?", setting.key()),
+                    None => "`wayhouse check-config --example` shows all options".to_owned(),
+                };
+                self.complain(&key, name.span(), Wrong { why: NO_SUCH_OPTION.to_owned(), hint });
+                continue;
+            };
+            match convert(setting.kind, value.get_ref()) {
+                Some(value) => group.values.push((setting, value, self.source(name.span()))),
+                None => self.complain(&key, name.span(), setting.kind.expected()),
+            }
+        }
+        // In order of lines, as for problems.
+        group.values.sort_by_key(|(_, _, source)| source.line());
+        self.contents.groups.push(group);
+    }
+
+    fn complain_no_groups(&mut self, span: Range<usize>) {
+        let hint = format!("write [[{TABLE}]] in front of the options of each group");
+        self.complain(TABLE, span, Wrong { why: NO_SUCH_OPTION.to_owned(), hint });
     }
 
     fn complain_unknown(&mut self, key: &str, span: Range<usize>) {
@@ -94,12 +150,12 @@ impl Reader<'_> {
             Some(setting) => format!("did you mean `{}`?", setting.key),
             None => "`wayhouse check-config` lists all options".to_owned(),
         };
-        self.complain(key, span, Wrong { why: "no such option".to_owned(), hint });
+        self.complain(key, span, Wrong { why: NO_SUCH_OPTION.to_owned(), hint });
     }
 
     fn complain(&mut self, key: &str, span: Range<usize>, wrong: Wrong) {
         let source = self.source(span);
-        self.problems.push(Problem { source, key: key.to_owned(), why: wrong.why, hint: wrong.hint });
+        self.contents.problems.push(Problem { source, key: key.to_owned(), why: wrong.why, hint: wrong.hint });
     }
 
     fn source(&self, span: Range<usize>) -> Source {

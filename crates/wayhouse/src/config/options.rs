@@ -65,7 +65,7 @@ pub struct Wrong {
 }
 
 impl Wrong {
-    fn new(why: impl Into<String>, hint: impl Into<String>) -> Wrong {
+    pub(super) fn new(why: impl Into<String>, hint: impl Into<String>) -> Wrong {
         Wrong { why: why.into(), hint: hint.into() }
     }
 }
@@ -99,16 +99,16 @@ impl Value {
             Value::List(items) => items.clone().into(),
         }
     }
-    fn text(&self) -> &str {
+    pub(super) fn text(&self) -> &str {
         if let Value::Text(text) = self { text } else { "" }
     }
-    fn number(&self) -> u64 {
+    pub(super) fn number(&self) -> u64 {
         if let Value::Number(number) = self { *number } else { 0 }
     }
     fn flag(&self) -> bool {
         *self == Value::Flag(true)
     }
-    fn items(&self) -> &[String] {
+    pub(super) fn items(&self) -> &[String] {
         if let Value::List(items) = self { items } else { &[] }
     }
 }
@@ -148,7 +148,7 @@ impl Kind {
         }
     }
 
-    fn check(self, value: &Value) -> Result<(), Wrong> {
+    pub(super) fn check(self, value: &Value) -> Result<(), Wrong> {
         match (self, value) {
             (Kind::Text, Value::Text(_)) | (Kind::Flag, Value::Flag(_)) | (Kind::List, Value::List(_)) => Ok(()),
             (Kind::Choice(words), Value::Text(text)) if words.contains(&text.as_str()) => Ok(()),
@@ -172,11 +172,7 @@ impl Setting {
     }
     /// The option whose name looks most like that; `None` when none does.
     pub fn nearest(key: &str) -> Option<&'static Setting> {
-        let (distance, setting) = OPTIONS
-            .iter()
-            .map(|setting| (distance(setting.key, key), setting))
-            .min_by_key(|(distance, _)| *distance)?;
-        (distance <= 3).then_some(setting)
+        nearest(OPTIONS, |setting| setting.key, key)
     }
     /// The environment variable that sets it.
     pub fn variable(&self) -> String {
@@ -198,6 +194,13 @@ impl Setting {
         self.kind.check(value)?;
         (self.write)(settings, value)
     }
+}
+
+/// The option whose name looks most like that; `None` when none does.
+pub(super) fn nearest<T>(options: &'static [T], name_of: fn(&T) -> &'static str, name: &str) -> Option<&'static T> {
+    let (distance, option) =
+        options.iter().map(|option| (distance(name_of(option), name), option)).min_by_key(|(distance, _)| *distance)?;
+    (distance <= 3).then_some(option)
 }
 
 /// Edit distance: the insertions, removals and replacements that make one name of the other.
@@ -692,6 +695,7 @@ pub fn example() -> String {
         }
         text.push_str(&format!("#{name} = {}\n", setting.read(&Settings::default())));
     }
+    text.push_str(&super::groups::example());
     text
 }
 

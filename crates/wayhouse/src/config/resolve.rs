@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use wayhouse_node::config::Group;
+
+use super::file::Contents;
+use super::groups::{GroupSources, TABLE};
 use super::options::{OPTIONS, Setting, Value};
 use super::{Problem, Settings, Source, file};
 
@@ -22,6 +26,10 @@ pub struct Layers {
 pub struct Resolved {
     /// The settings.
     pub settings: Settings,
+    /// Where each group of the settings came from.
+    pub group_sources: Vec<GroupSources>,
+    /// What can be used but should not be.
+    pub warnings: Vec<Problem>,
     sources: BTreeMap<&'static str, Source>,
 }
 
@@ -33,6 +41,37 @@ impl Resolved {
     /// Where the value of an option came from.
     pub fn source(&self, key: &str) -> &Source {
         self.sources.get(key).unwrap_or(&Source::Default)
+    }
+
+    /// Where an option of a group came from, else the group as a whole.
+    fn source_in_group(&self, number: usize, name: &str) -> Source {
+        let sources = &self.group_sources[number];
+        sources.of(name).unwrap_or(&sources.table).clone()
+    }
+
+    /// A problem of the node with a group, told with its place.
+    fn problem_in_group(&self, number: usize, problem: &wayhouse_node::config::Problem) -> Problem {
+        let source = self.source_in_group(number, problem.key);
+        let (why, hint) = (problem.why.to_owned(), problem.hint.to_owned());
+        Problem { source, key: format!("{TABLE}.{}", problem.key), why, hint }
+    }
+
+    fn add_group(&mut self, written: file::WrittenGroup) -> Vec<Problem> {
+        let mut group = Group::default();
+        let mut problems = Vec::new();
+        let (mut options, mut misread) = (Vec::new(), Vec::new());
+        for (setting, value, source) in written.values {
+            match setting.write(&mut group, &value) {
+                Ok(()) => options.push((setting.name, source)),
+                Err(wrong) => {
+                    misread.push(setting.name);
+                    problems.push(Problem { source, key: setting.key(), why: wrong.why, hint: wrong.hint });
+                }
+            }
+        }
+        self.settings.node.groups.push(group);
+        self.group_sources.push(GroupSources { table: written.source, options, misread });
+        problems
     }
 
     fn set(&mut self, setting: &'static Setting, value: &Value, source: Source) -> Result<(), Problem> {
@@ -51,12 +90,20 @@ impl Resolved {
 /// # Errors
 /// All problems of all layers.
 pub fn resolve(layers: &Layers) -> Result<Resolved, Vec<Problem>> {
-    let mut resolved = Resolved { settings: Settings::default(), sources: BTreeMap::new() };
+    let mut resolved = Resolved {
+        settings: Settings::default(),
+        group_sources: Vec::new(),
+        warnings: Vec::new(),
+        sources: BTreeMap::new(),
+    };
     let mut problems = Vec::new();
     if let Some(path) = &layers.file {
-        let (written, faults) = file::read(path);
+        let Contents { written, groups, problems: faults } = file::read(path);
         problems.extend(faults);
         problems.extend(written.into_iter().filter_map(|w| resolved.set(w.setting, &w.value, w.source).err()));
+        for group in groups {
+            problems.extend(resolved.add_group(group));
+        }
     }
     for setting in OPTIONS {
         let name = setting.variable();
@@ -96,6 +143,26 @@ pub fn resolve(layers: &Layers) -> Result<Resolved, Vec<Problem>> {
         let (key, why, hint) = (problem.key.to_owned(), problem.why.to_owned(), problem.hint.to_owned());
         problems.push(Problem { source, key, why, hint });
     }
+    for (number, problem) in resolved.settings.node.group_problems() {
+        // What could not be read has been told.
+        if resolved.group_sources[number].misread.contains(&problem.key) {
+            continue;
+        }
+        problems.push(resolved.problem_in_group(number, &problem));
+    }
+    let joins_groups = resolved.settings.coap.is_udp_on && resolved.settings.coap.is_multicast_on;
+    for (number, _) in resolved.settings.node.groups.iter().enumerate().filter(|(_, group)| group.is_member()) {
+        if !joins_groups {
+            problems.push(Problem {
+                source: resolved.source_in_group(number, "interfaces"),
+                key: format!("{TABLE}.interfaces"),
+                why: "no multicast groups are joined".to_owned(),
+                hint: "switch coap.udp and coap.multicast on, or leave interfaces empty".to_owned(),
+            });
+        }
+    }
+    let warnings = resolved.settings.node.group_warnings();
+    resolved.warnings = warnings.iter().map(|(number, warning)| resolved.problem_in_group(*number, warning)).collect();
     if problems.is_empty() { Ok(resolved) } else { Err(problems) }
 }
 

@@ -71,6 +71,9 @@ impl From<Refusal> for Problem {
             Refusal::Unknown => Problem::not_found(detail).hint("list the registrants to see which there are"),
             Refusal::NotOwner => Problem::new(StatusCode::CONFLICT, detail)
                 .hint("remove the registrant that holds the name first, or choose another name or sector"),
+            Refusal::Configured => {
+                Problem::new(StatusCode::CONFLICT, detail).hint("change the configuration file and restart the daemon")
+            }
             Refusal::Invalid { .. } => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
             Refusal::Full { .. } => Problem::new(StatusCode::INSUFFICIENT_STORAGE, detail)
                 .hint("remove registrants, or raise the bound in the configuration"),

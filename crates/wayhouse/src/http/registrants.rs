@@ -109,7 +109,8 @@ impl Question {
     }
 }
 
-fn number(name: &str, value: &str, allowed: std::ops::RangeInclusive<u64>) -> Result<u64, Problem> {
+/// Reads a number.
+pub(super) fn number(name: &str, value: &str, allowed: std::ops::RangeInclusive<u64>) -> Result<u64, Problem> {
     value.parse().ok().filter(|number| allowed.contains(number)).ok_or_else(|| {
         Problem::bad_request(format!("`{name}` is not a number that is allowed here")).hint(format!(
             "give one from {} to {}",
@@ -296,14 +297,20 @@ pub fn describe(registrant: &Registrant, lifetime_s: u32, remaining_s: u64, age_
             .map(|(name, value)| v1::Attribute { name: name.to_string(), value: value.to_string() })
             .collect(),
         link_count: LinkFormat::trusted(&registrant.links).links().count(),
-        origin: match registrant.origin {
-            Origin::Directory => v1::Origin::Directory,
-            Origin::SimpleRegistration => v1::Origin::SimpleRegistration,
-            Origin::Operator => v1::Origin::Operator,
-        },
+        origin: origin(registrant.origin),
         lifetime_s,
         remaining_s,
         age_s,
+    }
+}
+
+/// How a registrant came to be known.
+pub(super) fn origin(origin: Origin) -> v1::Origin {
+    match origin {
+        Origin::Directory => v1::Origin::Directory,
+        Origin::SimpleRegistration => v1::Origin::SimpleRegistration,
+        Origin::Operator => v1::Origin::Operator,
+        Origin::Configured => v1::Origin::Configured,
     }
 }
 

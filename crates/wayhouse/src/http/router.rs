@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::Problem;
-use super::{Shared, changes, guard, limits, metrics, page, registrants, status};
+use super::{Shared, asking, changes, groups, guard, limits, metrics, page, registrants, status};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,6 +22,7 @@ use super::{Shared, changes, guard, limits, metrics, page, registrants, status};
     ),
     tags(
         (name = "registrants", description = "Who is registered"),
+        (name = "groups", description = "Who is asked together"),
         (name = "changes", description = "What happens, as it happens"),
         (name = "status", description = "Sizes and counters"),
         (name = "metrics", description = "The same for Prometheus"),
@@ -49,6 +50,8 @@ pub fn build(shared: Shared) -> (Router, String) {
     let (resources, description) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(registrants::list, registrants::enter))
         .routes(routes!(registrants::show, registrants::replace, registrants::remove))
+        .routes(routes!(groups::list))
+        .routes(routes!(asking::ask))
         .routes(routes!(changes::follow))
         .routes(routes!(status::show))
         .routes(routes!(metrics::show))

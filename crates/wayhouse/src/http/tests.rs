@@ -2,6 +2,7 @@
 
 mod client;
 mod fake;
+mod groups;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -217,6 +218,7 @@ fn every_refusal_has_its_status() {
     let refusals = [
         (Refusal::Unknown, 404),
         (Refusal::NotOwner, 409),
+        (Refusal::Configured, 409),
         (Refusal::Invalid { what: "ep", why: "it is empty" }, 422),
         (Refusal::Full { bound: "entries_max" }, 507),
     ];

@@ -38,6 +38,8 @@ pub struct ShellCounters {
     pub datagrams_out_dropped: Count,
     /// Answers dropped because too many waited for the store.
     pub held_dropped: Count,
+    /// Answers of groups dropped because their listener did not keep up.
+    pub group_answers_dropped: Count,
     /// Connections accepted.
     pub streams_accepted: Count,
     /// Connections refused because as many were open as configured.

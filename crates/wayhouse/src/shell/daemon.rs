@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
-use wayhouse_node::Node;
+use wayhouse_node::{GroupRefused, Node};
 use wayhouse_registry::ChangeNumber;
 
 use super::clock::Clock;
@@ -22,7 +22,7 @@ use super::handle::NodeHandle;
 use super::links::Links;
 use super::store::{Archive, DataDirectory, Report, StoreError};
 use super::stream::Streams;
-use super::udp::Sockets;
+use super::udp::{Membership, Sockets};
 use crate::config::Settings;
 use crate::http;
 
@@ -57,6 +57,9 @@ pub enum StartError {
         /// Why not.
         error: io::Error,
     },
+    /// A configured group finds no place.
+    #[error(transparent)]
+    Group(#[from] GroupRefused),
     /// The system does not give what every program gets.
     #[error("the system refuses {what}: {error}")]
     System {
@@ -76,6 +79,7 @@ impl StartError {
                 "is another daemon running? choose another address with --http, or --http off"
             }
             StartError::Listen { .. } => "is another CoAP server running? choose another address with --listen",
+            StartError::Group(_) => "raise the bound that it names, or shorten the group",
             StartError::Token { .. } => "name a file that holds a token with --set http.admin_token_file=FILE",
             StartError::System { .. } => "are too many programs or files open?",
         }
@@ -124,9 +128,11 @@ impl Daemon {
         let (token, token_file) = admin_token(settings)?;
 
         let archive = Archive::open(directory, settings.store.cache_octets, clock)?;
-        let mut node = Node::new(settings.node.clone(), seed()?);
+        let config = wayhouse_node::Config { listener_ports: served.listener_ports, ..settings.node.clone() };
+        let mut node = Node::new(config, seed()?);
         let report = archive.restore(|restored| node.restore(clock.now(), restored).is_ok())?;
         node.continue_after(ChangeNumber(report.last_change));
+        node.enter_groups(clock.now())?;
         let store = archive
             .start(report.last_change, Arc::clone(&counters))
             .map_err(|error| StartError::System { what: "a thread", error })?;
@@ -189,6 +195,8 @@ struct Served {
     links: Option<Links>,
     udp: Vec<SocketAddr>,
     tcp: Vec<SocketAddr>,
+    /// The port of each UDP listener.
+    listener_ports: Vec<u16>,
 }
 
 fn listen(settings: &Settings, may_skip_families: bool, counters: &Arc<ShellCounters>) -> Result<Served, StartError> {
@@ -198,6 +206,7 @@ fn listen(settings: &Settings, may_skip_families: bool, counters: &Arc<ShellCoun
         links: None,
         udp: Vec::new(),
         tcp: Vec::new(),
+        listener_ports: Vec::new(),
     };
     let mut joins = false;
     for &address in &settings.coap.listen {
@@ -206,6 +215,7 @@ fn listen(settings: &Settings, may_skip_families: bool, counters: &Arc<ShellCoun
             match served.sockets.listen(address, settings.coap.is_multicast_on) {
                 Ok(bound) => {
                     served.udp.push(bound);
+                    served.listener_ports.push(bound.port());
                     joins |= settings.coap.is_multicast_on && bound.ip().is_unspecified();
                     // One port for both transports, also where the system chose it.
                     tcp_address = bound;
@@ -233,6 +243,7 @@ fn listen(settings: &Settings, may_skip_families: bool, counters: &Arc<ShellCoun
             }
         }
     }
+    joins |= listen_for_groups(settings, may_skip_families, &mut served)?;
     if joins {
         match Links::follow() {
             Ok(links) => served.links = Some(links),
@@ -242,6 +253,46 @@ fn listen(settings: &Settings, may_skip_families: bool, counters: &Arc<ShellCoun
         }
     }
     Ok(served)
+}
+
+/// Opens what is missing to be a member of the configured groups; whether there are any to join.
+///
+/// A listener serves all groups of its port. Groups of another port get one of their own: it takes what any listener
+/// takes, and answers leave from it.
+fn listen_for_groups(settings: &Settings, may_skip_families: bool, served: &mut Served) -> Result<bool, StartError> {
+    let mut memberships = Vec::new();
+    for group in settings.node.groups.iter().filter(|group| group.is_member()) {
+        let interfaces = &group.interfaces;
+        memberships.extend(group.addresses.iter().map(|&address| Membership {
+            address,
+            port: group.port,
+            interfaces: interfaces.clone(),
+        }));
+    }
+    let mut wildcards: Vec<SocketAddr> =
+        served.udp.iter().copied().filter(|bound| bound.ip().is_unspecified()).collect();
+    for membership in &memberships {
+        let is_ipv4 = membership.address.is_ipv4();
+        if wildcards.iter().any(|bound| bound.port() == membership.port && bound.is_ipv4() == is_ipv4) {
+            continue;
+        }
+        match served.sockets.listen_for_groups(membership.port, is_ipv4) {
+            Ok(bound) => {
+                wildcards.push(bound);
+                served.listener_ports.push(bound.port());
+            }
+            Err(error) if may_skip_families && is_family_missing(&error) => {
+                tracing::warn!(address = %membership.address, %error, "the group is not joined");
+            }
+            Err(error) => {
+                let address = SocketAddr::new(membership.address, membership.port);
+                return Err(StartError::Listen { what: "a group", address, error });
+            }
+        }
+    }
+    let joins = !memberships.is_empty();
+    served.sockets.set_memberships(memberships);
+    Ok(joins)
 }
 
 /// Whether the machine lacks the IP version of an address.

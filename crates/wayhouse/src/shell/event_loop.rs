@@ -10,7 +10,7 @@
 //! Sources take turns, and a turn does a bounded amount of work, so that none starves another. While the store is far
 //! behind, nothing is read that could make more work for it: peers feel that as a slow network.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Interval;
-use wayhouse_node::{Event, Node, Reply};
+use wayhouse_node::face::operator::asking::{AskId, GroupAnswer};
+use wayhouse_node::{Command, Event, Node, Reply};
 use wayhouse_proto::io::{Destination, StreamId, StreamInput, Transmit};
 use wayhouse_registry::{Change, Refusal};
 
@@ -129,6 +130,8 @@ pub struct EventLoop {
     /// What waits for that number, in the order in which it came.
     held: VecDeque<Held>,
     held_answers: VecDeque<HeldAnswer>,
+    /// Who listens to the answers of which group.
+    asking: BTreeMap<AskId, mpsc::Sender<GroupAnswer>>,
 }
 
 /// Something to send once a change is on disk.
@@ -170,6 +173,7 @@ impl EventLoop {
             durable: parts.store.durable(),
             held: VecDeque::new(),
             held_answers: VecDeque::new(),
+            asking: BTreeMap::new(),
             parts,
         })
     }
@@ -275,12 +279,19 @@ impl EventLoop {
     }
 
     fn take_operation(&mut self, operation: Operation) {
-        let Operation { command, answer } = operation;
+        let Operation { command, answer, group_answers } = operation;
         match self.parts.node.command(self.now, command) {
             Ok(reply) => {
                 let after = match &reply {
                     Reply::Registered { durable_after, .. } | Reply::Removed { durable_after } => *durable_after,
-                    Reply::Registrants { .. } | Reply::Registrant(_) | Reply::Status(_) => 0,
+                    Reply::Registrants { .. } | Reply::Groups { .. } | Reply::Registrant(_) | Reply::Status(_) => 0,
+                    Reply::Stopped => 0,
+                    Reply::Asking(id) => {
+                        if let Some(listener) = group_answers {
+                            self.asking.insert(*id, listener);
+                        }
+                        0
+                    }
                 };
                 self.held_answers.push_back(HeldAnswer { after, answer, reply });
                 self.release_answers();
@@ -354,15 +365,38 @@ impl EventLoop {
         }
     }
 
-    fn tell(&self, event: Event) {
+    fn tell(&mut self, event: Event) {
         match event {
             // An error only says that nobody listens.
             Event::Changed(change) if self.parts.changes.receiver_count() > 0 => {
                 let _ = self.parts.changes.send(Arc::new(change));
             }
             Event::Changed(_) => {}
+            Event::Answered(answer) => self.tell_answer(answer),
             Event::Lagged { missed } => tracing::debug!(missed, "events were dropped"),
             Event::Warning(what) => tracing::warn!("{what}"),
+        }
+    }
+
+    /// Hands an answer of a group to whoever asked.
+    fn tell_answer(&mut self, answer: GroupAnswer) {
+        let ask = answer.ask;
+        let is_last = answer.outcome.is_none();
+        let Some(listener) = self.asking.get(&ask) else { return };
+        let is_gone = match listener.try_send(answer) {
+            Ok(()) => false,
+            Err(mpsc::error::TrySendError::Closed(_)) => true,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.parts.counters.group_answers_dropped.add(1);
+                false
+            }
+        };
+        if is_last || is_gone {
+            self.asking.remove(&ask);
+        }
+        if is_gone && !is_last {
+            let stopped = self.parts.node.command(self.now, Command::StopAsking(ask));
+            debug_assert!(stopped.is_ok(), "stopping cannot be refused");
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::counters::ShellCounters;
 use tokio::sync::{broadcast, mpsc, oneshot};
+use wayhouse_node::face::operator::asking::{GroupAnswer, GroupQuestion};
 use wayhouse_node::{Command, Reply};
 use wayhouse_registry::{Change, Refusal};
 
@@ -12,6 +13,9 @@ pub const COMMANDS_MAX: usize = 256;
 /// Changes a slow listener may lag behind. Reaction: it is told that it lagged and reads the whole again.
 pub const CHANGES_MAX: usize = 4096;
 
+/// Answers of one group that a slow listener may leave waiting. Reaction: further ones are dropped and counted.
+pub const GROUP_ANSWERS_MAX: usize = 16_384;
+
 /// A command on its way to the loop.
 #[derive(Debug)]
 pub struct Operation {
@@ -19,6 +23,8 @@ pub struct Operation {
     pub command: Command,
     /// Where the answer goes, once what it acknowledges is on disk.
     pub answer: oneshot::Sender<Result<Reply, Refusal>>,
+    /// For a question to a group: where what its members say goes.
+    pub group_answers: Option<mpsc::Sender<GroupAnswer>>,
 }
 
 /// Why there was no answer.
@@ -55,8 +61,26 @@ impl NodeHandle {
     /// # Errors
     /// See [`OperationError`].
     pub async fn ask(&self, command: Command) -> Result<Reply, OperationError> {
+        self.send(command, None).await
+    }
+    /// Asks a group through the node. What its members answer arrives in the channel; the last one says that there will be no
+    /// more. Whoever drops the channel need not stop the question: the loop does, when it next has something to say.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn ask_group(&self, question: GroupQuestion) -> Result<mpsc::Receiver<GroupAnswer>, OperationError> {
+        let (answers, answers_in) = mpsc::channel(GROUP_ANSWERS_MAX);
+        self.send(Command::AskGroup(question), Some(answers)).await?;
+        Ok(answers_in)
+    }
+    async fn send(
+        &self,
+        command: Command,
+        group_answers: Option<mpsc::Sender<GroupAnswer>>,
+    ) -> Result<Reply, OperationError> {
         let (answer, answer_in) = oneshot::channel();
-        self.operations.send(Operation { command, answer }).await.map_err(|_| OperationError::Stopping)?;
+        let operation = Operation { command, answer, group_answers };
+        self.operations.send(operation).await.map_err(|_| OperationError::Stopping)?;
         Ok(answer_in.await.map_err(|_| OperationError::Stopping)??)
     }
     /// Follows the changes from here on.

@@ -1,9 +1,9 @@
 //! The links (network interfaces) of the machine, followed live through a routing socket (rtnetlink).
 //!
-//! Only what multicast needs is read: the index of a link and whether it is up. Messages that cannot be read are
+//! Only what multicast needs is read: the index and name of a link, and whether it is up. Messages that cannot be read are
 //! passed over; when the kernel says that some were lost, everything is asked for anew.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::task::{Context, Poll, ready};
@@ -24,6 +24,7 @@ const RTM_GETLINK: u16 = 18;
 const NLM_F_REQUEST: u16 = 1;
 const NLM_F_DUMP: u16 = 0x300;
 const IFF_UP: u32 = 1;
+const IFLA_IFNAME: u16 = 3;
 /// `struct nlmsghdr`: length (4), type (2), flags (2), sequence (4), port (4).
 const HEADER_OCTETS: usize = 16;
 /// `struct ifinfomsg`: family (1), padding (1), type (2), index (4), flags (4), change (4).
@@ -35,7 +36,7 @@ const READ_OCTETS: usize = 32 << 10;
 #[derive(Debug)]
 pub struct Links {
     socket: AsyncFd<OwnedFd>,
-    up: BTreeSet<u32>,
+    up: BTreeMap<u32, String>,
     buffer: Vec<u8>,
 }
 
@@ -50,14 +51,14 @@ impl Links {
         let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
         bind(&socket, &SocketAddrNetlink::new(0, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR))?;
         let links =
-            Links { socket: watch(socket, Interest::READABLE)?, up: BTreeSet::new(), buffer: vec![0; READ_OCTETS] };
+            Links { socket: watch(socket, Interest::READABLE)?, up: BTreeMap::new(), buffer: vec![0; READ_OCTETS] };
         links.ask()?;
         Ok(links)
     }
 
-    /// The links that are up, by index.
-    pub fn up(&self) -> impl Iterator<Item = u32> + '_ {
-        self.up.iter().copied()
+    /// The links that are up: index and name.
+    pub fn up(&self) -> impl Iterator<Item = (u32, &str)> {
+        self.up.iter().map(|(index, name)| (*index, name.as_str()))
     }
 
     /// Waits until something about links or their addresses changed; the list is up to date then.
@@ -101,7 +102,7 @@ impl Links {
 }
 
 /// Reads a run of routing messages into the list of links that are up.
-fn take(mut messages: &[u8], up: &mut BTreeSet<u32>) {
+fn take(mut messages: &[u8], up: &mut BTreeMap<u32, String>) {
     while let Some(header) = messages.first_chunk::<HEADER_OCTETS>() {
         let octets = u32::from_ne_bytes([header[0], header[1], header[2], header[3]]) as usize;
         let kind = u16::from_ne_bytes([header[4], header[5]]);
@@ -110,7 +111,10 @@ fn take(mut messages: &[u8], up: &mut BTreeSet<u32>) {
             let index = u32::from_ne_bytes([link[4], link[5], link[6], link[7]]);
             let flags = u32::from_ne_bytes([link[8], link[9], link[10], link[11]]);
             if kind == RTM_NEWLINK && flags & IFF_UP != 0 {
-                up.insert(index);
+                // A message that tells of something else may leave the name out.
+                let name = name_in(&body[LINK_OCTETS..]);
+                let known = up.entry(index).or_default();
+                *known = name.unwrap_or(std::mem::take(known));
             } else {
                 up.remove(&index);
             }
@@ -118,6 +122,20 @@ fn take(mut messages: &[u8], up: &mut BTreeSet<u32>) {
         // Messages start at multiples of four.
         messages = messages.get(octets.next_multiple_of(4)..).unwrap_or_default();
     }
+}
+
+/// Reads the name of a link from its attributes: `struct rtattr` is length (2, itself included) and type (2), then data.
+fn name_in(mut attributes: &[u8]) -> Option<String> {
+    while let Some(header) = attributes.first_chunk::<4>() {
+        let octets = usize::from(u16::from_ne_bytes([header[0], header[1]]));
+        let data = attributes.get(4..octets)?;
+        if u16::from_ne_bytes([header[2], header[3]]) == IFLA_IFNAME {
+            let name = data.split(|&octet| octet == 0).next().unwrap_or_default();
+            return Some(String::from_utf8_lossy(name).into_owned());
+        }
+        attributes = attributes.get(octets.next_multiple_of(4)..).unwrap_or_default();
+    }
+    None
 }
 
 #[cfg(test)]

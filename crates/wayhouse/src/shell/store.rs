@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use fjall::config::{CompressionPolicy, FilterPolicy};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use tokio::sync::mpsc;
-use wayhouse_registry::{Change, ChangeKind, ChangeNumber, Lease, Restored};
+use wayhouse_registry::{Change, ChangeKind, ChangeNumber, Lease, Origin, Restored};
 
 use super::clock::{Clock, wall_clock_ms};
 use super::counters::ShellCounters;
@@ -488,6 +488,10 @@ impl Writer {
         // Backwards, so that the last word about an entry is heard first: within a batch a key may stand only once.
         for change in changes.iter().rev() {
             let Some(registrant) = change.after.as_ref().or(change.before.as_ref()) else { continue };
+            if registrant.origin == Origin::Configured {
+                // The configuration keeps it, and alone says when it ends.
+                continue;
+            }
             let key = registrant.id.0.to_be_bytes();
             let written = self.latest.entry(registrant.id.0).or_default();
             match change.kind {

@@ -4,8 +4,8 @@
 //! datagram costs no allocation. Three roles share one table of sockets:
 //!
 //! - *listeners*, one per configured address, IPv4 and IPv6 apart;
-//! - *multicast sockets*, one per listener on a wildcard address: they alone join groups. What they receive is told as
-//!   received by their listener;
+//! - *multicast sockets*, one per listener on a wildcard address: they alone join groups, the well-known ones and those
+//!   that the configuration names for their port. What they receive is told as received by their listener;
 //! - *client sockets* on ephemeral ports, opened when the first datagram wants to leave from them.
 #![allow(unsafe_code)]
 
@@ -23,7 +23,9 @@ use libc::{c_int, c_void};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use wayhouse_node::config::Interfaces;
 use wayhouse_proto::io::{Meta, SocketId};
+use wayhouse_registry::group::{ALL_COAP_NODES_V4, ALL_COAP_NODES_V6};
 
 use super::counters::ShellCounters;
 
@@ -41,15 +43,42 @@ const MULTICAST_HOPS: u32 = 16;
 /// Datagrams that may wait for one socket whose send buffer is full. Reaction: further ones are dropped and counted.
 const BACKLOG_MAX: usize = 4096;
 
-/// "All CoAP Nodes" and "All CoRE Resource Directories" for IPv4 (RFC 7252 §12.8, RFC 9176 §9.5).
-const GROUPS_V4: [Ipv4Addr; 2] = [Ipv4Addr::new(224, 0, 1, 187), Ipv4Addr::new(224, 0, 1, 190)];
+/// "All CoRE Resource Directories" (RFC 9176 §9.5).
+const ALL_DIRECTORIES_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 1, 190);
 /// The same for IPv6, link-local and site-local.
-const GROUPS_V6: [Ipv6Addr; 4] = [
-    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfd),
-    Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0, 0xfd),
-    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfe),
-    Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0, 0xfe),
-];
+const ALL_DIRECTORIES_V6: [Ipv6Addr; 2] =
+    [Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfe), Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0, 0xfe)];
+
+/// The groups that every listener on a wildcard address is in: "All CoAP Nodes" (GC43) and "All CoRE Resource
+/// Directories".
+fn well_known_groups(is_ipv4: bool) -> Vec<IpAddr> {
+    if is_ipv4 {
+        vec![ALL_COAP_NODES_V4.into(), ALL_DIRECTORIES_V4.into()]
+    } else {
+        ALL_COAP_NODES_V6.into_iter().chain(ALL_DIRECTORIES_V6).map(IpAddr::from).collect()
+    }
+}
+
+/// A configured group that we are a member of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// Its multicast address.
+    pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// Where.
+    pub interfaces: Interfaces,
+}
+
+impl Membership {
+    fn is_on(&self, name: &str) -> bool {
+        match &self.interfaces {
+            Interfaces::None => false,
+            Interfaces::All => true,
+            Interfaces::Named(names) => names.iter().any(|one| one == name),
+        }
+    }
+}
 
 /// One datagram to send.
 #[derive(Debug, Clone)]
@@ -81,8 +110,12 @@ pub struct Sockets {
     sockets: Vec<UdpSocket>,
     /// Index of the socket of each listener.
     listeners: Vec<usize>,
-    /// Indexes of the multicast sockets.
-    multicast: Vec<usize>,
+    multicast: Vec<MulticastSocket>,
+    memberships: Vec<Membership>,
+    /// What is joined: index of the socket, group, link.
+    joined: BTreeSet<(usize, IpAddr, u32)>,
+    /// Memberships that a link named in the configuration does not take, once they are told: group, link.
+    refused: BTreeSet<(IpAddr, u32)>,
     /// Index of each client socket, that of group requests included, by whether it is for IPv6. `None`: it could not be opened.
     clients: BTreeMap<(SocketId, bool), Option<usize>>,
     /// Which socket is asked first, so that a busy one does not hide the others.
@@ -90,6 +123,15 @@ pub struct Sockets {
     incoming: Incoming,
     outgoing: OutgoingBatch,
     counters: Arc<ShellCounters>,
+}
+
+/// A socket that joins groups.
+#[derive(Debug, Clone, Copy)]
+struct MulticastSocket {
+    /// Which of all sockets it is.
+    index: usize,
+    /// Whether it joins the well-known groups; otherwise it is there for configured ones alone.
+    is_of_everybody: bool,
 }
 
 /// One socket.
@@ -116,6 +158,9 @@ impl Sockets {
             sockets: Vec::new(),
             listeners: Vec::new(),
             multicast: Vec::new(),
+            memberships: Vec::new(),
+            joined: BTreeSet::new(),
+            refused: BTreeSet::new(),
             clients: BTreeMap::new(),
             first_asked: 0,
             incoming: Incoming::new(),
@@ -130,6 +175,24 @@ impl Sockets {
     /// # Errors
     /// When the address is not ours or taken.
     pub fn listen(&mut self, address: SocketAddr, wants_multicast: bool) -> io::Result<SocketAddr> {
+        self.open_listener(address, wants_multicast, true)
+    }
+
+    /// Opens a listener for configured groups of a port that no other listener serves, on the wildcard address.
+    ///
+    /// # Errors
+    /// As [`Sockets::listen`].
+    pub fn listen_for_groups(&mut self, port: u16, is_ipv4: bool) -> io::Result<SocketAddr> {
+        let any: IpAddr = if is_ipv4 { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        self.open_listener(SocketAddr::new(any, port), true, false)
+    }
+
+    fn open_listener(
+        &mut self,
+        address: SocketAddr,
+        wants_multicast: bool,
+        is_of_everybody: bool,
+    ) -> io::Result<SocketAddr> {
         let id = SocketId::Listener(self.listeners.len() as u16);
         let mut wanted = address;
         let multicast = if wants_multicast && address.ip().is_unspecified() {
@@ -153,32 +216,59 @@ impl Sockets {
         self.listeners.push(self.sockets.len());
         self.sockets.push(socket);
         if let Some(multicast) = multicast {
-            self.multicast.push(self.sockets.len());
+            self.multicast.push(MulticastSocket { index: self.sockets.len(), is_of_everybody });
             self.sockets.push(multicast);
         }
         Ok(bound)
     }
 
-    /// Joins the groups on every link given; those joined before are left as they are. Returns how many pairs of
-    /// group and link are served.
-    pub fn join_groups(&self, links: impl Iterator<Item = u32>) -> usize {
-        let mut served = 0;
-        let mut refusals = BTreeSet::new();
-        for link in links {
-            for &index in &self.multicast {
-                let socket = &self.sockets[index];
-                let outcomes: Vec<io::Result<()>> = if socket.bound.is_ipv4() {
-                    let by = InterfaceIndexOrAddress::Index(link);
-                    GROUPS_V4.iter().map(|group| socket.fd.get_ref().join_multicast_v4_n(group, &by)).collect()
-                } else {
-                    GROUPS_V6.iter().map(|group| socket.fd.get_ref().join_multicast_v6(group, link)).collect()
+    /// Sets the configured groups to be a member of; they are joined and left by the next [`Sockets::join_groups`].
+    pub fn set_memberships(&mut self, memberships: Vec<Membership>) {
+        self.memberships = memberships;
+    }
+
+    /// Joins on the links given, index and name, the groups that we should be in, and leaves those that we should not be
+    /// in any more; what was joined before is left as it is. Returns how many pairs of group and link are served.
+    pub fn join_groups<'l>(&mut self, links: impl Iterator<Item = (u32, &'l str)>) -> usize {
+        let mut wanted = BTreeMap::new();
+        for (link, name) in links {
+            for multicast in &self.multicast {
+                let bound = self.sockets[multicast.index].bound;
+                if multicast.is_of_everybody {
+                    let groups = well_known_groups(bound.is_ipv4()).into_iter();
+                    wanted.extend(groups.map(|group| ((multicast.index, group, link), false)));
+                }
+                let is_own = |one: &&Membership| {
+                    one.port == bound.port() && one.address.is_ipv4() == bound.is_ipv4() && one.is_on(name)
                 };
-                for outcome in outcomes {
-                    match outcome {
-                        Ok(()) => served += 1,
-                        Err(error) if error.kind() == io::ErrorKind::AddrInUse => served += 1,
-                        Err(error) => drop(refusals.insert(error.kind())),
+                for membership in self.memberships.iter().filter(is_own) {
+                    let is_named = matches!(membership.interfaces, Interfaces::Named(_));
+                    wanted.insert((multicast.index, membership.address, link), is_named);
+                }
+            }
+        }
+        for (index, group, link) in std::mem::take(&mut self.joined) {
+            if wanted.contains_key(&(index, group, link)) {
+                self.joined.insert((index, group, link));
+            } else if let Err(error) = self.sockets[index].leave(group, link) {
+                // The link may have gone, and its memberships with it.
+                tracing::debug!(%error, "a group cannot be left");
+            }
+        }
+        let mut refusals = BTreeSet::new();
+        let mut served = 0;
+        for ((index, group, link), is_named) in wanted {
+            match self.sockets[index].join(group, link) {
+                Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                    refusals.insert(error.kind());
+                    if is_named && self.refused.insert((group, link)) {
+                        tracing::warn!(%group, link, %error, "a configured group cannot be joined on this interface");
                     }
+                }
+                _ => {
+                    served += 1;
+                    self.joined.insert((index, group, link));
+                    self.refused.remove(&(group, link));
                 }
             }
         }
@@ -343,6 +433,20 @@ impl UdpSocket {
     fn new(socket: Socket, id: SocketId) -> io::Result<UdpSocket> {
         let bound = local_address(&socket)?;
         Ok(UdpSocket { fd: watch(socket, Interest::READABLE)?, id, bound, backlog: None })
+    }
+
+    fn join(&self, group: IpAddr, link: u32) -> io::Result<()> {
+        match group {
+            IpAddr::V4(group) => self.fd.get_ref().join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(link)),
+            IpAddr::V6(group) => self.fd.get_ref().join_multicast_v6(&group, link),
+        }
+    }
+
+    fn leave(&self, group: IpAddr, link: u32) -> io::Result<()> {
+        match group {
+            IpAddr::V4(group) => self.fd.get_ref().leave_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(link)),
+            IpAddr::V6(group) => self.fd.get_ref().leave_multicast_v6(&group, link),
+        }
     }
 
     /// Lets a datagram wait for room; whether there was place for it.

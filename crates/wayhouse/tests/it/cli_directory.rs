@@ -151,6 +151,55 @@ fn list_passes_filters_and_pages() {
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), "[]\n"));
 }
 
+/// A directory with the draft's groups (App. C), and one that is called as its registration (RFC 9176 App. A).
+fn directory_with_groups(seen: &Seen) -> Vec<Said> {
+    let query = seen.query().join("&");
+    vec![match (seen.path().as_str(), query.as_str()) {
+        ("/ep", "et=core.rd-group") => content(
+            40,
+            "</reg/1>;ep=hall;base=\"coap://[ff15::1]:5685\";rt=core.rd-ep;et=core.rd-group,\
+             </reg/2>;ep=lights;base=\"coap://[ff15:0::2]:5683\";rt=core.rd-ep;et=core.rd-group;sec-gp=all;sec-gp=NoSec",
+        ),
+        ("/ep", _) => content(40, ""),
+        ("/res", "et=core.rd-group") => content(
+            40,
+            "<coap://[ff15::1]:5685/gp/gp1>;rt=\"g.light\",<coap://[ff15::1]:5685/gp/gp2>;rt=g.temp,\
+             <coap://[ff15:0::2]:5683/light>;rt=light",
+        ),
+        ("/res", "sec-gp=*") => content(
+            40,
+            "<coap://gm/ace-group/s1>;rt=core.osc.gm;sec-gp=s1;app-gp=gp1,<coap://gm/x>;sec-gp=nosec;app-gp=gp2",
+        ),
+        ("/res", "rt=g.*") => content(
+            40,
+            "<coap://[ff15::1]:5685/gp/gp1>;rt=\"g.light\",<coap://[2001:db8::1]/gp/gp1>;rt=g.light,\
+             <coap://[2001:db8::2]/gp/gp1>;rt=g.light,<coap://[2001:db8::2]/gp/gp2>;rt=g.temp,<coap://h/gp/gp3>;rt=g.x",
+        ),
+        _ => return directory(seen),
+    }]
+}
+
+#[test]
+fn gc6_list_shows_groups_from_lookups() {
+    let server = Server::udp(directory_with_groups);
+    let uri = server.uri("");
+    insta::assert_snapshot!(wayhouse(&["list", "--groups", "--directory", &uri]).transcript(), @r"
+    NAME    COAP GROUP             APPLICATION GROUP  TYPE     SECURITY GROUPS  MEMBERS
+    hall    coap://[ff15::1]:5685  gp1                g.light  s1               coap://[2001:db8::1] coap://[2001:db8::2]
+    hall    coap://[ff15::1]:5685  gp2                g.temp                    coap://[2001:db8::2]
+    lights  coap://[ff15::2]                                   all
+    exit 0
+    ");
+    let ended = wayhouse(&["list", "--groups", "--json", "--directory", &uri]);
+    let value: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!(value[0]["application_groups"][0]["members"][1], "coap://[2001:db8::2]");
+    assert_eq!((&value[1]["name"], &value[1]["security_groups"]), (&"lights".into(), &serde_json::json!(["all"])));
+    insta::assert_snapshot!(wayhouse(&["list", "--groups", "ep=x", "--directory", &uri]).transcript(), @r"
+    ! no groups found
+    exit 1
+    ");
+}
+
 #[test]
 fn watch_prints_who_comes_and_goes() {
     const STATES: [&str; 3] = [

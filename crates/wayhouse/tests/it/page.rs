@@ -323,3 +323,67 @@ fn a_phone_shows_everything_in_its_width() {
         page.close().await;
     });
 }
+
+#[test]
+fn groups_show_their_members_as_they_come_and_go() {
+    journey(async |stage| {
+        let mut device = stage.device();
+        let page = stage.open(None).await;
+        page.run("document.querySelector('.views a[href=\"#groups\"]').click(); return true").await;
+        page.until("how to make a group", "return !document.querySelector('#group-nothing').hidden").await;
+        assert!(page.holds("return document.querySelector('#view-registrants').hidden").await);
+
+        let hall = "base=coap://[ff15::1]:5685";
+        let location = device.register(&["ep=hall", "et=core.rd-group", hall], "</gp/gp1>;rt=g.light");
+        let text =
+            |part: &str| format!("const part = document.querySelector('.group .{part}'); return part?.textContent ");
+        page.until("the group", &(text("name") + "=== 'hall'")).await;
+        page.until("where it is", &(text("base") + "=== 'coap://[ff15::1]:5685'")).await;
+        page.until("what it carries", &(text("carried") + "=== 'gp1 (g.light)'")).await;
+        page.until("nobody in it", &(text("count") + "=== '0'")).await;
+
+        page.press(Key::Down + Key::Enter).await;
+        page.until("its details", &(text("security") + "?.includes('None is known')")).await;
+        assert!(page.holds("return document.activeElement.getAttribute('aria-expanded') === 'true'").await);
+        assert!(page.holds("return document.querySelector('.group-actions').closest('.detail') !== null").await);
+        device.register(&["ep=lamp"], "</gp/gp1>;rt=g.light");
+        page.until("a member", &(text("count") + "=== '1'")).await;
+        page.until("who it is", &(text("members") + "?.includes('lamp · gp1')")).await;
+        device.register(&["ep=gm", "base=coap://gm.example"], "</g/s1>;rt=core.osc.gm;sec-gp=s1;app-gp=gp1");
+        page.until("its protection", &(text("security") + "?.includes('s1 protects gp1')")).await;
+        device.register(&["ep=also", "et=core.rd-group", "base=coap://[ff15::1]:5690"], "");
+        page.until("the other port", &(text("facts") + "?.includes('with port 5690')")).await;
+        device.register(&["ep=lamp"], "</x>");
+        page.until("the member gone", &(text("count") + "=== '0'")).await;
+        page.press(Key::Escape).await;
+        page.until("the details closed", "return document.querySelector('.group .detail').hidden").await;
+
+        assert_eq!(ask(&mut device, Code::DELETE, &location, &[]), Code::DELETED);
+        page.until("the group gone", &(text("base") + "=== 'coap://[ff15::1]:5690'")).await;
+        page.press("/").await;
+        page.until("the search", "return document.activeElement.id === 'text'").await;
+        page.until_rows(&["also", "gm", "lamp"]).await;
+        page.close().await;
+    });
+}
+
+#[test]
+fn a_phone_shows_groups_in_its_width() {
+    journey(async |stage| {
+        let mut device = stage.device();
+        let long = "n".repeat(60);
+        let links = format!("</gp/{long}>;rt=\"g.{long} g.{}\"", "t".repeat(60));
+        device.register(&[&format!("ep={long}"), "et=core.rd-group", &format!("base=coap://{long}.example")], &links);
+        device.register(&[&format!("ep={}", "m".repeat(63))], &links);
+        let page = stage.open(Some((360, 740))).await;
+        page.run("location.hash = '#groups'; return true").await;
+        page.until("the group", "return document.querySelector('.group .count')?.textContent === '1'").await;
+        let fits = "return innerWidth === 360 && document.documentElement.scrollWidth <= 360";
+        assert!(page.holds(fits).await);
+        page.run("document.querySelector('.group .row').click(); return true").await;
+        page.until("the details", "return document.querySelector('.group .members b') !== null").await;
+        let measures = page.run("return [innerWidth, document.documentElement.scrollWidth]").await;
+        assert!(page.holds(fits).await, "{measures}");
+        page.close().await;
+    });
+}

@@ -111,24 +111,23 @@ impl Asking {
         }
     }
 
-    /// Takes an answer, if it belongs to one of these requests.
-    ///
-    /// # Errors
-    /// Gives it back otherwise.
-    pub(crate) fn take(&mut self, answer: Answer) -> Result<GroupAnswer, Answer> {
-        if !self.under_way.contains(&answer.id) {
-            return Err(answer);
-        }
+    /// Whether an answer belongs to one of these requests.
+    pub(crate) fn owns(&self, answer: &Answer) -> bool {
+        self.under_way.contains(&answer.id)
+    }
+
+    /// Takes an answer to one of these requests.
+    pub(crate) fn take(&mut self, answer: Answer) -> GroupAnswer {
         let ask = AskId(answer.id.0);
         if !answer.is_open {
             self.under_way.remove(&answer.id);
-            return Ok(GroupAnswer { ask, from: None, outcome: None });
+            return GroupAnswer { ask, from: None, outcome: None };
         }
         let outcome = answer.outcome.map(|reply| Said {
             code: reply.code.unwrap_or(Code::EMPTY),
             options: reply.options,
             payload: reply.payload,
         });
-        Ok(GroupAnswer { ask, from: answer.from, outcome: Some(outcome) })
+        GroupAnswer { ask, from: answer.from, outcome: Some(outcome) }
     }
 }

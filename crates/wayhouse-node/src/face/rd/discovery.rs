@@ -1,4 +1,5 @@
-//! `/.well-known/core`: where the directory's interfaces are (RFC 9176 §4.3, RFC 6690 §4).
+//! `/.well-known/core`: where the directory's interfaces are (RFC 9176 §4.3, RFC 6690 §4), and in which application
+//! groups this node is (GC7).
 
 use wayhouse_proto::coap::{Request, Response};
 use wayhouse_registry::Pattern;
@@ -6,6 +7,8 @@ use wayhouse_wire::coap::link_format::{Link, LinkFormat, is_relation_type_attrib
 use wayhouse_wire::coap::option::number;
 use wayhouse_wire::coap::{Code, content_format};
 
+use crate::Config;
+use crate::groups::{self, Offer};
 use crate::request::{Fault, Heading};
 
 /// What this node offers (RD9: link-format, lookups observable).
@@ -17,17 +20,27 @@ const RESOURCES: &str = concat!(
 );
 
 /// Answers with the links that fit all criteria.
-pub(super) fn answer(request: &Request<'_>, heading: &Heading<'_>, response: &mut Response) -> Result<(), Fault> {
+pub(super) fn answer(
+    config: &Config,
+    request: &Request<'_>,
+    heading: &Heading<'_>,
+    response: &mut Response,
+) -> Result<(), Fault> {
     heading.accepts(content_format::LINK_FORMAT)?;
-    for link in LinkFormat::trusted(RESOURCES).links() {
-        if fits(&link, request)? {
-            if !response.payload.is_empty() {
-                response.payload.push(b',');
+    let offers = groups::offers(config, &request.meta);
+    // GC39: a CoAP group is told of its own resources alone.
+    let own = if offers.is_by_group { "" } else { RESOURCES };
+    for link in LinkFormat::trusted(own).links() {
+        if fits(&link, "", request)? {
+            write(&mut response.payload, "", &link);
+        }
+    }
+    for Offer { link, group_uri } in &offers.resources {
+        let group_uri = group_uri.as_deref().unwrap_or_default();
+        for link in LinkFormat::trusted(link).links() {
+            if fits(&link, group_uri, request)? {
+                write(&mut response.payload, group_uri, &link);
             }
-            response.payload.push(b'<');
-            response.payload.extend_from_slice(link.target.as_bytes());
-            response.payload.push(b'>');
-            response.payload.extend_from_slice(link.parameters_text().as_bytes());
         }
     }
     if request.meta.is_multicast && response.payload.is_empty() {
@@ -41,8 +54,17 @@ pub(super) fn answer(request: &Request<'_>, heading: &Heading<'_>, response: &mu
     Ok(())
 }
 
-/// CL7–CL9: whether a link fits every criterion of the query.
-fn fits(link: &Link<'_>, request: &Request<'_>) -> Result<bool, Fault> {
+/// Writes a link whose target stands behind `group_uri`.
+fn write(out: &mut Vec<u8>, group_uri: &str, link: &Link<'_>) {
+    out.extend_from_slice(if out.is_empty() { b"<" } else { b",<" });
+    out.extend_from_slice(group_uri.as_bytes());
+    out.extend_from_slice(link.target.as_bytes());
+    out.push(b'>');
+    out.extend_from_slice(link.parameters_text().as_bytes());
+}
+
+/// CL7–CL9: whether a link fits every criterion of the query. `group_uri` is as for [`write`].
+fn fits(link: &Link<'_>, group_uri: &str, request: &Request<'_>) -> Result<bool, Fault> {
     for octets in request.options.all(number::URI_QUERY) {
         let criterion =
             std::str::from_utf8(octets).map_err(|_| Fault::new(Code::BAD_REQUEST, "the query is not UTF-8"))?;
@@ -53,8 +75,11 @@ fn fits(link: &Link<'_>, request: &Request<'_>) -> Result<bool, Fault> {
         }
         let pattern = Pattern::parse(value);
         let is_fit = match name {
-            // CL9
-            "href" => pattern.matches(link.target),
+            // CL9; GC7: across groups a path finds its resource in each of them (draft App. C.2).
+            "href" => {
+                pattern.matches(link.target)
+                    || (!group_uri.is_empty() && pattern.matches(&format!("{group_uri}{}", link.target)))
+            }
             _ => link.parameters().filter(|(other, _)| *other == name).any(|(_, value)| {
                 let value = value.unquoted();
                 if is_relation_type_attribute(name) {

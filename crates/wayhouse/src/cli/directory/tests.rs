@@ -27,6 +27,23 @@ fn rd8_what_can_be_reached_comes_first() {
 }
 
 #[test]
+fn gc7_a_path_finds_absolute_references_too() {
+    let document = LinkFormat::parse(b"<coap://grp.example:5685/gp/gp1>;rt=g.light").expect("link-format");
+    let link = document.links().next().expect("one link");
+    for (filter, is_match) in [
+        ("href=/gp/gp1", true),
+        ("href=/gp/*", true),
+        ("href=coap://grp.example*", true),
+        ("href=/gp/gp2", false),
+        ("href=gp/gp1", false),
+        ("href=*", true),
+        ("rt=g.*", true),
+    ] {
+        assert_eq!(matches(&link, &filter.parse().expect("a filter")), is_match, "{filter}");
+    }
+}
+
+#[test]
 fn filters_select_as_a_server_would() {
     let document = LinkFormat::parse(b"</s/1>;rt=\"a.b c\";obs;title=\"two words\"").expect("link-format");
     let link = document.links().next().expect("one link");

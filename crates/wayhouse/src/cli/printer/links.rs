@@ -1,6 +1,5 @@
 //! Links as tables and as JSON.
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Map, Value};
 use wayhouse_wire::coap::content_format;
 use wayhouse_wire::coap::link_format::Link;
@@ -82,23 +81,8 @@ fn table<'a>(links: impl Iterator<Item = Link<'a>>, columns: &Columns, surroundi
     let is_filled = |column: usize| column == 0 || rows.iter().any(|row| !row[column].is_empty());
     let shown: Vec<usize> = (0..=columns.len()).filter(|&column| is_filled(column)).collect();
     let titles = shown.iter().map(|&column| columns.get(column).map_or("OTHER", |(title, _)| title));
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    if surroundings.is_terminal {
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-    } else {
-        table.force_no_tty();
-    }
-    table.set_header(titles.collect::<Vec<_>>());
-    for row in &rows {
-        table.add_row(shown.iter().map(|&column| row[column].as_str()).collect::<Vec<_>>());
-    }
-    let last = shown.len().saturating_sub(1);
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_cell_alignment(CellAlignment::Left);
-        column.set_padding((0, if index == last { 0 } else { 2 }));
-    }
-    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    let rows = rows.iter().map(|row| shown.iter().map(|&column| row[column].clone()).collect()).collect::<Vec<_>>();
+    super::table(&titles.collect::<Vec<_>>(), &rows, surroundings)
 }
 
 /// The cells of one link, that for all other attributes last.

@@ -2,14 +2,14 @@ use super::*;
 
 /// The problems of a file, as people see them.
 fn problems(text: &str) -> Vec<String> {
-    parse(Path::new("w.toml"), text).1.iter().map(ToString::to_string).collect()
+    parse(Path::new("w.toml"), text).problems.iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn good_file_sets_what_it_says() {
     let text =
         "version = 1\n[coap]\nlisten = [\"127.0.0.1:5683\"]\ntcp = false\n\n[registry]\nentries_max = 0x1_0000\n";
-    let (written, problems) = parse(Path::new("w.toml"), text);
+    let Contents { written, problems, .. } = parse(Path::new("w.toml"), text);
     assert_eq!(problems, []);
     let found: Vec<_> = written.iter().map(|w| (w.setting.key, w.value.clone(), w.source.to_string())).collect();
     assert_eq!(

@@ -21,7 +21,7 @@ fn installed_file_shows_every_option_with_its_default() {
 #[test]
 fn installed_file_equals_the_defaults() {
     let installed = std::fs::read_to_string(etc()).unwrap();
-    let (written, problems) = file::parse(Path::new("etc"), &installed);
+    let file::Contents { written, problems, .. } = file::parse(Path::new("etc"), &installed);
     assert!(written.is_empty() && problems.is_empty());
 
     let is_option = |line: &str| {
@@ -30,7 +30,7 @@ fn installed_file_equals_the_defaults() {
         })
     };
     let active: Vec<_> = installed.lines().map(|line| if is_option(line) { &line[1..] } else { line }).collect();
-    let (written, problems) = file::parse(Path::new("etc"), &active.join("\n"));
+    let file::Contents { written, problems, .. } = file::parse(Path::new("etc"), &active.join("\n"));
     assert_eq!(problems, []);
     assert_eq!(written.len(), OPTIONS.len());
     let defaults = Settings::default();

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{broadcast, mpsc};
+use wayhouse_node::face::operator::groups::{ShownGroup, Wanted};
 use wayhouse_node::face::operator::{Entry, Shown};
 use wayhouse_node::{Command, Counters, Reply};
 use wayhouse_registry::{
@@ -24,13 +25,25 @@ struct State {
     changes: broadcast::Sender<LiveChange>,
     /// The filters of the lists that were asked for.
     filters: Vec<Filter>,
+    /// What there is to say of groups.
+    groups: Vec<ShownGroup>,
+    wanted: Option<(Wanted, Page)>,
 }
 
 impl FakeNode {
     /// Starts the stand-in on the present runtime.
     pub fn start(clock: Clock) -> (FakeNode, NodeHandle) {
         let (handle, mut operations, changes) = NodeHandle::new();
-        let state = State { clock, rows: Vec::new(), last_change: 0, next_id: 1, changes, filters: Vec::new() };
+        let state = State {
+            clock,
+            rows: Vec::new(),
+            last_change: 0,
+            next_id: 1,
+            changes,
+            filters: Vec::new(),
+            groups: Vec::new(),
+            wanted: None,
+        };
         let node = FakeNode(Arc::new(Mutex::new(state)));
         let running = node.clone();
         tokio::spawn(async move { running.run(&mut operations).await });
@@ -57,6 +70,14 @@ impl FakeNode {
     pub fn lose_a_change(&self) {
         self.0.lock().expect("no test panics in here").last_change += 1;
     }
+    /// Sets what there is to say of groups.
+    pub fn set_groups(&self, groups: Vec<ShownGroup>) {
+        self.0.lock().expect("no test panics in here").groups = groups;
+    }
+    /// Which groups the last list was asked for.
+    pub fn last_wanted(&self) -> Option<(Wanted, Page)> {
+        self.0.lock().expect("no test panics in here").wanted.clone()
+    }
     /// The filter of the last list that was asked for.
     pub fn last_filter(&self) -> Filter {
         self.0.lock().expect("no test panics in here").filters.last().cloned().expect("a list was asked for")
@@ -77,6 +98,12 @@ impl State {
                 self.tell(id, ChangeKind::Withdrawn);
                 Ok(Reply::Removed { durable_after: self.last_change })
             }
+            Command::Groups { wanted, page } => {
+                self.wanted = Some((wanted, page));
+                Ok(Reply::Groups { groups: self.groups.clone(), is_cut: true })
+            }
+            Command::AskGroup(_) => Ok(Reply::Asking(wayhouse_node::face::operator::asking::AskId(1))),
+            Command::StopAsking(_) => Ok(Reply::Stopped),
             Command::Status => Ok(Reply::Status(Box::new(Counters {
                 registrants: self.rows.len(),
                 last_change: self.last_change,

@@ -82,6 +82,8 @@ pub fn encode_entry(out: &mut Vec<u8>, change: u64, registrant: &Registrant, lea
         Origin::Directory => 1,
         Origin::SimpleRegistration => 2,
         Origin::Operator => 3,
+        // The store does not write these, and the node does not take them back.
+        Origin::Configured => 4,
     });
     for text in [&registrant.endpoint_name, &registrant.sector, &registrant.base, &registrant.links] {
         put_text(out, text);
@@ -123,6 +125,7 @@ fn read_entry(reader: &mut Reader<'_>, id: EntryId) -> Option<(StoredLease, Regi
         1 => Origin::Directory,
         2 => Origin::SimpleRegistration,
         3 => Origin::Operator,
+        4 => Origin::Configured,
         _ => return None,
     };
     let (endpoint_name, sector, base, links) = (reader.text()?, reader.text()?, reader.text()?, reader.text()?);

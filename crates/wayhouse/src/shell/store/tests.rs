@@ -219,3 +219,23 @@ fn a_lease_is_never_longer_than_its_lifetime() {
     // The clock was set back.
     assert_eq!(remaining(lease, 0), Some(Duration::from_secs(10)));
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_the_configuration_keeps_is_not_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Clock::start();
+    let mut changes = Changes::starting(&clock);
+    use ChangeKind::*;
+    let one = registrant(1, "</1>");
+    let configured = Arc::new(Registrant { origin: Origin::Configured, ..(*registrant(2, "</2>")).clone() });
+    let batch = vec![
+        changes.make(Added, &one, 600),
+        changes.make(Added, &configured, 600),
+        changes.make(Refreshed, &configured, 600),
+        changes.make(Changed, &configured, 600),
+    ];
+    write(&directory, clock, vec![batch]).await;
+    let (report, restored) = read_back(&open(&directory, clock));
+    assert_eq!(report, Report { restored: 1, last_change: 4, ..Report::default() });
+    assert_eq!(restored[0].registrant.id, EntryId(1));
+}

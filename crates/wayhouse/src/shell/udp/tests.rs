@@ -93,20 +93,21 @@ async fn wildcard_socket_answers_from_the_address_that_was_asked() {
 async fn multicast_arrives_once_and_names_the_group() {
     let mut sockets = sockets();
     let port = sockets.listen("0.0.0.0:0".parse().unwrap(), true).unwrap().port();
-    assert_eq!(sockets.join_groups([1].into_iter()), GROUPS_V4.len());
-    assert_eq!(sockets.join_groups([1].into_iter()), GROUPS_V4.len(), "joining again is no error");
+    let groups = well_known_groups(true);
+    assert_eq!(sockets.join_groups([(1, "lo")].into_iter()), groups.len());
+    assert_eq!(sockets.join_groups([(1, "lo")].into_iter()), groups.len(), "joining again is no error");
     let peer = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
     peer.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
     peer.set_multicast_if_v4(&Ipv4Addr::LOCALHOST).unwrap();
     let peer: Peer = peer.into();
-    for group in GROUPS_V4 {
+    for group in groups {
         peer.send_to(b"all", (group, port)).unwrap();
         peer.send_to(b"one", ("127.0.0.1", port)).unwrap();
         let received = receive(&mut sockets, 2).await;
         let (many, single): (Vec<_>, Vec<_>) = received.into_iter().partition(|(meta, _)| meta.is_multicast);
         assert_eq!((many.len(), single.len()), (1, 1));
         let (meta, bytes) = &many[0];
-        assert_eq!((&bytes[..], meta.group, meta.local), (&b"all"[..], Some(group.into()), None));
+        assert_eq!((&bytes[..], meta.group, meta.local), (&b"all"[..], Some(group), None));
         assert_eq!((meta.socket, meta.interface), (SocketId::Listener(0), 1));
         assert_eq!(single[0].0.local, Some(Ipv4Addr::LOCALHOST.into()));
         // The answer to a group's question comes from the unicast port.
@@ -114,6 +115,66 @@ async fn multicast_arrives_once_and_names_the_group() {
         let mut buffer = [0; 16];
         assert_eq!(peer.recv_from(&mut buffer).unwrap().1.port(), port);
     }
+}
+
+#[test]
+fn gc43_all_coap_nodes_is_joined_in_the_scopes_of_every_node() {
+    let texts = |is_ipv4: bool| well_known_groups(is_ipv4).iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(texts(true), ["224.0.1.187", "224.0.1.190"]);
+    assert_eq!(texts(false), ["ff02::fd", "ff04::fd", "ff05::fd", "ff02::fe", "ff05::fe"]);
+}
+
+#[test]
+fn gc40_discovery_by_multicast_is_served_on_the_default_port() {
+    let coap = crate::config::Settings::default().coap;
+    assert!(coap.is_udp_on && coap.is_multicast_on);
+    let serves = |address: &str| coap.listen.contains(&address.parse().unwrap());
+    assert!(serves("[::]:5683") && serves("0.0.0.0:5683"));
+}
+
+/// Configured groups: of a listener's port by its multicast socket, of another port by a listener of their own.
+#[tokio::test(flavor = "current_thread")]
+async fn configured_groups_are_joined_and_left() {
+    let mut sockets = sockets();
+    let everybody = well_known_groups(true).len();
+    let port = sockets.listen("0.0.0.0:0".parse().unwrap(), true).unwrap().port();
+    let own_port = sockets.listen_for_groups(0, true).unwrap().port();
+    let member =
+        |address: [u8; 4], port: u16, interfaces: Interfaces| Membership { address: address.into(), port, interfaces };
+    let loopback = || Interfaces::Named(vec!["lo".into()]);
+    sockets.set_memberships(vec![
+        member([239, 255, 1, 1], port, loopback()),
+        member([239, 255, 1, 2], own_port, Interfaces::All),
+        member([239, 255, 1, 3], own_port, Interfaces::Named(vec!["other".into()])),
+        member([239, 255, 1, 4], own_port, Interfaces::None),
+    ]);
+    assert_eq!(sockets.join_groups([(1, "lo")].into_iter()), everybody + 2);
+    let peer = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+    peer.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    peer.set_multicast_if_v4(&Ipv4Addr::LOCALHOST).unwrap();
+    let peer: Peer = peer.into();
+    for (group, port, listener) in [([239, 255, 1, 1], port, 0), ([239, 255, 1, 2], own_port, 1)] {
+        peer.send_to(b"all", (Ipv4Addr::from(group), port)).unwrap();
+        let (meta, _) = receive(&mut sockets, 1).await.remove(0);
+        assert_eq!((meta.group, meta.socket), (Some(group.into()), SocketId::Listener(listener)));
+        sockets.send(b"me", &[answer(&meta, 0..2)]);
+        let mut buffer = [0; 16];
+        // GC34: from our own port, which here is that of the group.
+        assert_eq!(peer.recv_from(&mut buffer).unwrap().1.port(), port);
+    }
+
+    // What is no longer wanted is left; what stays is heard still.
+    sockets.set_memberships(vec![member([239, 255, 1, 2], own_port, loopback())]);
+    assert_eq!(sockets.join_groups([(1, "lo")].into_iter()), everybody + 1);
+    peer.send_to(b"left", (Ipv4Addr::from([239, 255, 1, 1]), port)).unwrap();
+    peer.send_to(b"kept", (Ipv4Addr::from([239, 255, 1, 2]), own_port)).unwrap();
+    peer.send_to(b"one", ("127.0.0.1", port)).unwrap();
+    let mut heard: Vec<Vec<u8>> = receive(&mut sockets, 2).await.into_iter().map(|(_, bytes)| bytes).collect();
+    heard.sort();
+    assert_eq!(heard, [b"kept".to_vec(), b"one".to_vec()]);
+    // A link that went down takes all with it, and brings them back.
+    assert_eq!(sockets.join_groups(std::iter::empty()), 0);
+    assert_eq!(sockets.join_groups([(1, "lo")].into_iter()), everybody + 1);
 }
 
 #[tokio::test(flavor = "current_thread")]
