@@ -143,6 +143,7 @@ pub const OPTIONS: &[GroupSetting] = &[
         name: "interfaces",
         about: &[
             "Network interfaces on which this daemon is a member itself, or [\"*\"] for all. Empty: it only knows the group.",
+            "As a member it serves the port of the group on all addresses, even where coap.listen does not.",
         ],
         kind: Kind::List,
         read: |group| {
