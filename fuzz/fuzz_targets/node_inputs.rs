@@ -19,6 +19,8 @@ use wayhouse_wire::coap::{Code, Encoder, Kind, Message};
 const ENTRIES_MAX: usize = 8;
 /// Observed lookups that it may hold.
 const OBSERVED_MAX: usize = 4;
+/// The CoAP group that multicast datagrams come by.
+const GROUP: Ipv6Addr = Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0, 0xfd);
 /// Wake-ups in a row without time passing, at most.
 const ROUNDS_MAX: usize = 10_000;
 
@@ -187,6 +189,6 @@ fn meta(kind: u8, remote: SocketAddr, peer: u8) -> Meta {
         local: None,
         interface: u32::from(peer >> 4 & 3),
         is_multicast: kind & 0x80 != 0,
-        group: None,
+        group: (kind & 0x80 != 0).then_some(IpAddr::V6(GROUP)),
     }
 }
