@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod coap;
+pub mod crypto;
 pub mod dns;
 pub mod io;
 pub mod keyed_hash;
