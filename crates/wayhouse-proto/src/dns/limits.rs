@@ -24,3 +24,21 @@ impl Default for SessionLimits {
         }
     }
 }
+
+/// Bounds of push, for those who keep subscriptions and gather what is told about them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PushLimits {
+    /// Subscriptions of one session. Reaction: the next is refused, the others live on (PU18).
+    pub subscriptions_max: usize,
+    /// Changes gathered before they are sent; looking for what is superfluous costs their square. Reaction: they are sent.
+    pub gathered_max: usize,
+}
+
+impl Default for PushLimits {
+    fn default() -> PushLimits {
+        PushLimits { subscriptions_max: 256, gathered_max: 256 }
+    }
+}
+
+/// Service instances that a client remembers. Reaction: the one whose time is over first is forgotten.
+pub const INSTANCES_MAX: usize = 256;

@@ -1,7 +1,14 @@
-//! DNS Push Notifications, as far as they need no records: which message is whose, in each dialect (RFC 8765 §6).
+//! DNS Push Notifications, as far as they need no records (RFC 8765 §6): which message is whose, in each dialect; what a
+//! session subscribed to ([`subscriptions`]); what it is told at one moment ([`gather`]); how long a client stays away.
+
+pub mod gather;
+pub mod subscriptions;
+
+use std::time::Duration;
 
 use wayhouse_wire::dialect::PushDialect;
 use wayhouse_wire::dns::dso_tlv::dso_type;
+use wayhouse_wire::dns::{DSOTYPENI, Rcode};
 
 use super::dso_session::{Manner, OperationType};
 
@@ -45,3 +52,17 @@ const PUSH_12: [OperationType; 4] = [
     operation(dso_type::UNSUBSCRIBE, Manner::Request, Manner::NotAuthorized),
     operation(dso_type::RECONFIRM, Manner::Request, Manner::Never),
 ];
+
+/// How long a refused SUBSCRIBE is to be left alone: what a server sends and a client assumes (PU14; RFC 8765 §6.2.2).
+pub fn default_retry_delay(rcode: Rcode) -> Duration {
+    const MINUTE: u64 = 60;
+    Duration::from_secs(match rcode {
+        Rcode::NOERROR => 0,
+        Rcode::SERVFAIL => MINUTE,
+        Rcode::NOTIMP | DSOTYPENI => 60 * MINUTE,
+        _ => 5 * MINUTE,
+    })
+}
+
+#[cfg(test)]
+mod tests;

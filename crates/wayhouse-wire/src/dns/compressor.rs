@@ -52,8 +52,14 @@ impl Compressor {
     /// there already, and remembers what is new. ASCII case is ignored in comparing, so a pointer may change it.
     #[inline]
     pub fn append_name(&mut self, out: &mut Vec<u8>, start: usize, name: NameRef<'_>) {
-        let mut buffer = [0; NAME_OCTETS_MAX];
-        let flat = name.flatten(&mut buffer);
+        let mut buffer;
+        let flat = match name.flat() {
+            Some(flat) => flat,
+            None => {
+                buffer = [0; NAME_OCTETS_MAX];
+                name.flatten(&mut buffer)
+            }
+        };
         let mut starts = [0; LABELS_MAX];
         let labels = label_starts(flat, &mut starts);
         let name_at = out.len() - start;
@@ -103,7 +109,8 @@ impl Compressor {
             let at = usize::from(slot.offset);
             let behind = at + label.len();
             let Some(found) = message.get(at..behind) else { continue };
-            if !found.eq_ignore_ascii_case(label) {
+            // Almost always the same octets, which is quicker to see.
+            if found != label && !found.eq_ignore_ascii_case(label) {
                 continue;
             }
             let continues = match (known, message.get(behind..)) {
@@ -154,10 +161,8 @@ fn mix(hash: u64, label: &[u8]) -> u64 {
         let word = u64::from_le_bytes(word.try_into().expect("chunks of eight")) | FOLD;
         hash = (hash ^ word).wrapping_mul(0xff51_afd7_ed55_8ccd).rotate_left(29);
     }
-    let mut word = [0; 8];
-    let rest = words.remainder();
-    word[..rest.len()].copy_from_slice(rest);
-    hash = (hash ^ (u64::from_le_bytes(word) | FOLD)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let rest = words.remainder().iter().fold(0, |rest, octet| rest << 8 | u64::from(*octet));
+    hash = (hash ^ (rest | FOLD)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     hash ^ hash >> 32
 }
 
