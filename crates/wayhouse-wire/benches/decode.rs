@@ -12,6 +12,8 @@ use wayhouse_wire::coap::option::number;
 use wayhouse_wire::coap::stream::Frame;
 use wayhouse_wire::coap::uri::resolve_into;
 use wayhouse_wire::coap::{Code, Encoder, Kind, Message, OptionList};
+use wayhouse_wire::dns::compressor::Opt;
+use wayhouse_wire::dns::{self, Class, Compressor, MessageWriter, OptRcode, Rtype, Section};
 
 const ROUNDS: u32 = 20;
 const ROUND: Duration = Duration::from_millis(20);
@@ -87,6 +89,46 @@ fn main() {
         out.clear();
         resolve_into(&mut out, black_box("coap://[2001:db8::1]:61616"), black_box("/sensors/temp"));
         black_box(&out);
+    });
+    names(&measure);
+}
+
+/// DNS: a query with an OPT, and the answer to it.
+fn names(measure: &dyn Fn(&str, &mut dyn FnMut())) {
+    let parse = |text: &str| dns::Name::parse(text).expect("a name");
+    let (service, instance) = (parse("_ipp._tcp.home.example."), parse("Office Printer._ipp._tcp.home.example."));
+    let host = parse("printer.home.example.");
+    let srv = [&[0, 0, 0, 0, 2, 0x77][..], host.wire()].concat();
+    let opt = Opt { udp_octets_max: 1232, rcode: OptRcode::NOERROR, is_dnssec_ok: false };
+    let mut compressor = Compressor::default();
+    let mut query = Vec::new();
+    let mut writer = MessageWriter::new(&mut query, &mut compressor, 7, dns::Flags::RD, 512);
+    writer.question(service.as_ref(), Rtype::PTR, Class::IN).expect("fits");
+    writer.opt(opt, &[]).expect("fits");
+    writer.finish();
+    measure(&format!("decode a DNS query of {} octets", query.len()), &mut || {
+        black_box(dns::Message::decode(black_box(&query)).expect("well-formed"));
+    });
+    let mut out = Vec::with_capacity(2048);
+    let mut answer = |out: &mut Vec<u8>| {
+        out.clear();
+        let mut writer = MessageWriter::new(out, &mut compressor, 7, dns::Flags::QR, 1232);
+        writer.question(black_box(&service).as_ref(), Rtype::PTR, Class::IN).expect("fits");
+        let mut add = |section, name: &dns::Name, rtype, rdata: &[u8]| {
+            writer.record(section, name.as_ref(), rtype, Class::IN, 120, rdata).expect("fits");
+        };
+        add(Section::Answer, &service, Rtype::PTR, instance.wire());
+        add(Section::Additional, &instance, Rtype::SRV, &srv);
+        add(Section::Additional, &instance, Rtype::TXT, b"\x09txtvers=1");
+        add(Section::Additional, &host, Rtype::AAAA, &[0x20; 16]);
+        writer.opt(opt, &[]).expect("fits");
+        writer.finish()
+    };
+    measure("answer it with four records and an OPT", &mut || {
+        black_box(answer(&mut out));
+    });
+    measure(&format!("decode that answer of {} octets", out.len()), &mut || {
+        black_box(dns::Message::decode(black_box(&out)).expect("well-formed"));
     });
 }
 

@@ -41,6 +41,30 @@ pub enum What {
     /// A character that the grammar does not allow here.
     #[error("unexpected character")]
     UnexpectedCharacter,
+    /// A compression pointer that does not lead backwards, or one of too many (RFC 1035 §4.1.4).
+    #[error("compression pointer astray")]
+    BadPointer,
+    /// A label type other than a length or a pointer (RFC 6891 §5).
+    #[error("reserved label type")]
+    ReservedLabel,
+    /// A domain name above 255 octets or a label above 63 (RFC 1035 §2.3.4).
+    #[error("name too long")]
+    NameTooLong,
+    /// Octets behind the end of what was announced.
+    #[error("octets left over")]
+    TrailingOctets,
+    /// Something that must stand alone stands twice.
+    #[error("one too many")]
+    Duplicate,
+    /// Something is missing that the format demands.
+    #[error("something required is missing")]
+    Missing,
+    /// A section is announced where there must be none (DS1).
+    #[error("sections where there must be none")]
+    UnexpectedSections,
+    /// A record that must be the last is not.
+    #[error("a record out of place")]
+    Misplaced,
     /// More nesting, elements or octets than this decoder is willing to follow.
     #[error("too large or too deep")]
     TooLarge,

@@ -15,6 +15,10 @@
 //! | URIs to options and back; references against bases | [`coap::uri`] |
 //! | documents of links, as devices describe themselves | [`coap::link_format`] |
 //! | CBOR for people; problem details | [`cbor`] |
+//! | DNS messages, read and written | [`dns::message`], [`dns::compressor`], [`dns::name`] |
+//! | DNS sessions and what is pushed over them | [`dns::dso_tlv`], [`dns::push_tlv`] |
+//! | signed updates and their leases | [`dns::sig0`], [`dns::update_lease`] |
+//! | what drafts and RFCs write differently | [`dialect`] |
 //!
 //! Each format that has input from strangers is checked once, when decoded: [`coap::Options`] and
 //! [`coap::link_format::LinkFormat`] then iterate without failing. Known answers stand in `vectors/`, with their sources.
@@ -23,5 +27,7 @@
 pub mod cbor;
 pub mod coap;
 mod decode_error;
+pub mod dialect;
+pub mod dns;
 
 pub use decode_error::{DecodeError, What};

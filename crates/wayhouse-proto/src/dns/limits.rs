@@ -1,0 +1,44 @@
+//! Every bound of the DNS engines, its reason, and the reaction when it is met.
+
+/// Bounds of one session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// Octets of a message that is taken in: what an unfinished one may hold in memory. Reaction: abort.
+    pub message_octets_max: usize,
+    /// Requests of the peer that wait for an answer or live on. Reaction: the request is answered REFUSED.
+    pub their_operations_max: usize,
+    /// Own requests that wait for an answer or live on. Reaction: `Refused::TooMany`.
+    pub own_operations_max: usize,
+    /// Operations that ended on our side and whose late answer is still taken. Reaction: the oldest is forgotten, and a
+    /// late answer to it ends the session.
+    pub abandoned_max: usize,
+}
+
+impl Default for SessionLimits {
+    fn default() -> SessionLimits {
+        SessionLimits {
+            message_octets_max: 16_384,
+            their_operations_max: 1_024,
+            own_operations_max: 1_024,
+            abandoned_max: 16,
+        }
+    }
+}
+
+/// Bounds of push, for those who keep subscriptions and gather what is told about them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PushLimits {
+    /// Subscriptions of one session. Reaction: the next is refused, the others live on (PU18).
+    pub subscriptions_max: usize,
+    /// Changes gathered before they are sent; looking for what is superfluous costs their square. Reaction: they are sent.
+    pub gathered_max: usize,
+}
+
+impl Default for PushLimits {
+    fn default() -> PushLimits {
+        PushLimits { subscriptions_max: 256, gathered_max: 256 }
+    }
+}
+
+/// Service instances that a client remembers. Reaction: the one whose time is over first is forgotten.
+pub const INSTANCES_MAX: usize = 256;
