@@ -2,6 +2,7 @@
 
 mod bridge;
 mod cases;
+mod groups;
 
 use anyhow::{Result, bail};
 
@@ -23,7 +24,8 @@ pub fn run(only: Option<&str>) -> Result<()> {
     let (mut passed, mut failed, mut not_run) = (0, Vec::new(), 0);
     for case in cases {
         let missing = case.needs.iter().find_map(|need| match *need {
-            "netem" => bridge::obstacle_to_loss(),
+            "aiocoap" => (!crate::peers::has_aiocoap()).then(|| "aiocoap is missing".to_owned()),
+            "loss" => bridge::obstacle_to_loss(),
             program => (!command::exists(program)).then(|| format!("{program} is missing")),
         });
         if let Some(missing) = missing {

@@ -19,8 +19,10 @@ pub mod status;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -43,13 +45,21 @@ pub struct Settings {
     pub host_names: Vec<String>,
     /// URIs under which devices reach the directory, the best one first, such as `coap://192.0.2.1`. Shown to people.
     pub directory_uris: Vec<String>,
+    /// Interfaces that the configuration names for groups: a question to one of them goes out there.
+    pub group_interfaces: BTreeMap<IpAddr, Vec<String>>,
     /// The clock by which the node's leases count.
     pub clock: Clock,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { admin_token: None, host_names: Vec::new(), directory_uris: Vec::new(), clock: Clock::start() }
+        Settings {
+            admin_token: None,
+            host_names: Vec::new(),
+            directory_uris: Vec::new(),
+            group_interfaces: BTreeMap::new(),
+            clock: Clock::start(),
+        }
     }
 }
 

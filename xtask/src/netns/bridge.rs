@@ -8,6 +8,7 @@
 //! Nothing of the machine's own network is touched, and nothing leads out of the link. The bridge floods groups to
 //! everybody (no snooping): who has joined is decided where a datagram arrives, as on an Ethernet without a querier.
 
+use std::io::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -43,8 +44,8 @@ pub fn obstacle() -> Option<String> {
     if crate::command::output("id", &["-u"]).is_none_or(|id| id.trim() != "0") {
         return Some("namespaces want root".into());
     }
-    if let Some(missing) = ["ip", "tc"].into_iter().find(|program| !crate::command::exists(program)) {
-        return Some(format!("{missing} is missing"));
+    if !crate::command::exists("ip") {
+        return Some("ip is missing".into());
     }
     Bridge::new(&["probe"]).err().map(|error| format!("no namespaces can be made here: {error:#}"))
 }
@@ -94,6 +95,19 @@ impl Bridge {
     pub fn v6(&self, name: &str) -> Result<Ipv6Addr> {
         Ok(Ipv6Addr::from(u128::from(Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 0)) + u128::from(self.number(name)?)))
     }
+    /// The prefix of a block of further addresses.
+    pub fn prefix(block: u8) -> String {
+        format!("10.77.{block}.0/24")
+    }
+    /// Gives a namespace so many further addresses, from the first of a block on.
+    pub fn add_addresses(&self, name: &str, block: u8, count: usize) -> Result<()> {
+        self.number(name)?;
+        let own = namespace(name);
+        for device in 1..=count {
+            ip(&["-n", &own, "address", "add", &format!("10.77.{block}.{device}/16"), "dev", INTERFACE])?;
+        }
+        Ok(())
+    }
     fn number(&self, name: &str) -> Result<u32> {
         let index = self.names.iter().position(|other| other == name);
         Ok(index.with_context(|| format!("no namespace {name}"))? as u32 + 1)
@@ -117,20 +131,39 @@ impl Bridge {
         Ok(Inside { child: child.with_context(|| format!("cannot start {words:?} in {name}"))? })
     }
 
-    /// Has so many percent of what a namespace sends get lost, from now on.
+    /// Has so many percent of the datagrams that a namespace sends get lost on the bridge, from now on. What keeps the link
+    /// itself working (address resolution) is spared.
     pub fn set_loss(&self, name: &str, percent: f64) -> Result<()> {
-        self.number(name)?;
-        let loss = format!("{percent}%");
-        run(&["tc", "-n", &namespace(name), "qdisc", "replace", "dev", INTERFACE, "root", "netem", "loss", &loss])
+        let port = format!("v{}", self.number(name)? - 1);
+        let per_mille = (percent * 10.0).round();
+        let rules = format!(
+            "add table bridge {port}\ndelete table bridge {port}\nadd table bridge {port}\n\
+             add chain bridge {port} losses {{ type filter hook forward priority 0; }}\n\
+             add rule bridge {port} losses iifname {port} meta l4proto udp numgen random mod 1000 < {per_mille} counter drop\n"
+        );
+        let mut nft = Command::new("ip")
+            .args(["netns", "exec", &namespace("bridge"), "nft", "-f", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("cannot start nft")?;
+        nft.stdin.take().context("no input")?.write_all(rules.as_bytes())?;
+        let output = nft.wait_with_output()?;
+        if !output.status.success() {
+            bail!("nft: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
     }
-    /// How many packets that a namespace sent got lost so far.
+    /// How many datagrams that a namespace sent got lost so far.
     pub fn lost_count(&self, name: &str) -> Result<u64> {
-        self.number(name)?;
+        let port = format!("v{}", self.number(name)? - 1);
+        let switch = namespace("bridge");
         let output =
-            Command::new("tc").args(["-s", "-n", &namespace(name), "qdisc", "show", "dev", INTERFACE]).output()?;
+            Command::new("ip").args(["netns", "exec", &switch, "nft", "list", "table", "bridge", &port]).output()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let count = text.split_once("dropped ").and_then(|(_, rest)| rest.split([',', ' ']).next()?.parse().ok());
-        count.with_context(|| format!("tc does not tell what was dropped: {text}"))
+        let count = text.split_once("counter packets ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+        count.with_context(|| format!("nft does not tell what was dropped: {text}"))
     }
 }
 

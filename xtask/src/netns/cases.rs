@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 
 use super::bridge::{Bridge, INTERFACE, Inside};
+use super::groups;
 use crate::tree;
 
 /// A case.
@@ -14,14 +15,14 @@ pub struct Case {
     pub name: &'static str,
     /// What it shows.
     pub shows: &'static str,
-    /// Programs that it needs; `netem` stands for a network that can lose something.
+    /// Programs that it needs; `loss` stands for a network that can lose something.
     pub needs: &'static [&'static str],
     /// Runs it.
     pub run: fn() -> Result<()>,
 }
 
 /// All cases.
-pub const CASES: [Case; 2] = [
+pub const CASES: [Case; 8] = [
     Case {
         name: "directories_are_found_by_group",
         shows: "libcoap's client finds every directory on its link by the groups of all CoAP nodes and of all directories",
@@ -31,8 +32,44 @@ pub const CASES: [Case; 2] = [
     Case {
         name: "registration_survives_losses",
         shows: "registrations reach the directory although one packet in twenty gets lost, both ways",
-        needs: &["netem"],
+        needs: &["loss"],
         run: registration_survives_losses,
+    },
+    Case {
+        name: "foreign_members_answer_our_client",
+        shows: "aiocoap and libcoap as members of a group, IPv4 and IPv6; our client hears both",
+        needs: &["coap-server-notls", "aiocoap", "tcpdump"],
+        run: groups::foreign_members_answer_our_client,
+    },
+    Case {
+        name: "our_devices_answer_foreign_clients",
+        shows: "the group clients of aiocoap and libcoap hear our devices",
+        needs: &["coap-client-notls", "aiocoap", "tcpdump"],
+        run: groups::our_devices_answer_foreign_clients,
+    },
+    Case {
+        name: "two_hundred_devices_answer_one_get",
+        shows: "one GET, two hundred attributed answers, none twice, spread over the leisure",
+        needs: &[],
+        run: groups::two_hundred_devices_answer_one_get,
+    },
+    Case {
+        name: "two_hundred_devices_answer_under_loss",
+        shows: "the same with one datagram in ten lost and one repetition",
+        needs: &["loss"],
+        run: groups::two_hundred_devices_answer_under_loss,
+    },
+    Case {
+        name: "a_hundred_devices_are_observed_under_loss",
+        shows: "each of a hundred observed devices changes ten times; every last value arrives although datagrams get lost",
+        needs: &["loss"],
+        run: groups::a_hundred_devices_are_observed_under_loss,
+    },
+    Case {
+        name: "a_forged_source_draws_no_more_than_three_times",
+        shows: "what a member sends for group requests from a forged source, measured on the wire",
+        needs: &["tcpdump", "python3"],
+        run: groups::a_forged_source_draws_no_more_than_three_times,
     },
 ];
 
@@ -42,15 +79,19 @@ fn target() -> PathBuf {
 }
 
 /// The program under test.
-fn program() -> String {
+pub fn program() -> String {
     target().join("debug/wayhouse").to_string_lossy().into_owned()
 }
 
 /// A folder that is gone with this value.
-struct Scratch(PathBuf);
+pub struct Scratch(pub PathBuf);
 
 impl Scratch {
-    fn new(name: &str) -> Result<Scratch> {
+    /// An empty one.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn new(name: &str) -> Result<Scratch> {
         let path = target().join("netns").join(name);
         // A run that was killed may have left it.
         let _ = std::fs::remove_dir_all(&path);

@@ -395,6 +395,9 @@ pub struct GroupQuestion {
     /// `coap://` URI whose host is a multicast address.
     #[schema(example = "coap://[ff05::db8:8000:1]/gp/hall/light")]
     pub uri: String,
+    /// Names of the interfaces to send by; none: one that the system chooses.
+    #[serde(default)]
+    pub interfaces: Vec<String>,
     /// How long answers are gathered, seconds; 7 when absent.
     #[serde(default)]
     pub window_s: Option<f64>,

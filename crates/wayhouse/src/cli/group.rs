@@ -26,6 +26,7 @@ use super::printer::representation::render;
 use super::printer::{Printer, Surroundings, printable, timestamp};
 use super::request::timed_json;
 use super::trace::code_with_name;
+use crate::shell::links;
 
 /// What all verbs say about groups.
 const HELP: &str = "The host is a name of a group. With it, or with a multicast address, the request goes to all members of a CoAP group, and each answer is \
@@ -426,12 +427,9 @@ async fn group_address(place: &Place) -> Result<SocketAddr, Fault> {
 }
 
 fn interface_index(name: &str) -> Result<u32, Fault> {
-    rustix::net::netdevice::name_to_index(
-        &rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None)
-            .map_err(|error| Fault::unreachable(format!("the system gives no socket: {error}")))?,
-        name,
-    )
-    .map_err(|_| Fault::misuse(format!("`{name}` is no interface of this machine")).hint("`ip link` shows their names"))
+    links::index_of(name).map_err(|_| {
+        Fault::misuse(format!("`{name}` is no interface of this machine")).hint("`ip link` shows their names")
+    })
 }
 
 fn path_of(place: &Place) -> Vec<&[u8]> {

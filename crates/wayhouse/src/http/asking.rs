@@ -16,12 +16,14 @@ use tokio_stream::wrappers::ReceiverStream;
 use wayhouse_node::face::operator::asking::{GroupAnswer, GroupQuestion, Said};
 use wayhouse_wire::coap::content_format;
 use wayhouse_wire::coap::option::number;
+use wayhouse_wire::coap::uri::{CoapUri, Host};
 
 use super::guard::Admin;
 use super::problem::Problem;
 use super::{Shared, limits};
 use crate::api::v1;
 use crate::shell::handle::OperationError;
+use crate::shell::links;
 
 /// Asks a group.
 ///
@@ -50,7 +52,7 @@ pub async fn ask(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let Json(question) =
         question.map_err(|rejection| Problem::bad_request("the body is not a question").hint(rejection.body_text()))?;
-    let question = read(&question)?;
+    let question = read(&shared, &question)?;
     let place = std::sync::Arc::clone(&shared.listeners).try_acquire_owned().map_err(|_| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "there are as many listeners as allowed")
             .hint("close another listener")
@@ -81,7 +83,7 @@ pub async fn ask(
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(limits::HEARTBEAT).text("alive")))
 }
 
-fn read(question: &v1::GroupQuestion) -> Result<GroupQuestion, Problem> {
+fn read(shared: &Shared, question: &v1::GroupQuestion) -> Result<GroupQuestion, Problem> {
     let window = match question.window_s {
         None => None,
         Some(seconds) => Some(
@@ -97,9 +99,21 @@ fn read(question: &v1::GroupQuestion) -> Result<GroupQuestion, Problem> {
                 .hint("write 192.0.2.1:5683 or [2001:db8::1]:5683")
         })
     };
+    // A zone in the address names an interface too.
+    let uri = CoapUri::parse(&question.uri).ok();
+    let zone = uri.as_ref().and_then(|uri| uri.zone.as_ref());
+    let mut names: Vec<&String> = question.interfaces.iter().chain(zone).collect();
+    if let (true, Some(Host::Address(address))) = (names.is_empty(), uri.as_ref().map(|uri| &uri.host)) {
+        names.extend(shared.settings.group_interfaces.get(address).into_iter().flatten());
+    }
+    let interfaces = names.into_iter().map(|name| {
+        links::index_of(name)
+            .map_err(|_| Problem::bad_request("there is no interface of that name").hint("`ip link` shows the names"))
+    });
+    let interfaces = interfaces.collect::<Result<_, _>>()?;
     Ok(GroupQuestion {
         uri: question.uri.clone(),
-        interfaces: Vec::new(),
+        interfaces,
         window,
         repetitions: u32::from(question.repetitions),
         members: question.members.iter().map(member).collect::<Result<_, _>>()?,

@@ -3,6 +3,7 @@
 //! The order matters: what can be refused at once (a directory in use, a port taken) is tried before what takes time
 //! (reading the store back). Datagrams that arrive meanwhile wait in the sockets.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
+use wayhouse_node::config::{Group, Interfaces};
 use wayhouse_node::{GroupRefused, Node};
 use wayhouse_registry::ChangeNumber;
 
@@ -147,12 +149,14 @@ impl Daemon {
             token_file,
         };
         let (stopping, stopped) = oneshot::channel();
+        let group_interfaces = named_interfaces(&settings.node.groups);
         let page = page
             .map(|listener| {
                 let settings = http::Settings {
                     admin_token: Some(token),
                     host_names: settings.http.host_names.clone(),
                     directory_uris: whereabouts.directory_uris(),
+                    group_interfaces,
                     clock,
                 };
                 serve_page(listener, settings, handle, stopped)
@@ -253,6 +257,19 @@ fn listen(settings: &Settings, may_skip_families: bool, counters: &Arc<ShellCoun
         }
     }
     Ok(served)
+}
+
+/// The interfaces that the configuration names for each group address.
+fn named_interfaces(groups: &[Group]) -> BTreeMap<IpAddr, Vec<String>> {
+    let mut named: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
+    for group in groups {
+        if let Interfaces::Named(names) = &group.interfaces {
+            for address in &group.addresses {
+                named.entry(*address).or_default().extend(names.iter().cloned());
+            }
+        }
+    }
+    named
 }
 
 /// Opens what is missing to be a member of the configured groups; whether there are any to join.

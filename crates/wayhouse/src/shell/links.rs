@@ -138,5 +138,14 @@ fn name_in(mut attributes: &[u8]) -> Option<String> {
     None
 }
 
+/// The index of an interface by its name.
+///
+/// # Errors
+/// When there is none of that name.
+pub fn index_of(name: &str) -> io::Result<u32> {
+    let any = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None)?;
+    Ok(rustix::net::netdevice::name_to_index(any, name)?)
+}
+
 #[cfg(test)]
 mod tests;

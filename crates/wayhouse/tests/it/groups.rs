@@ -14,11 +14,11 @@ use super::device::Device;
 use super::running::{Running, finished};
 
 /// A port that is free at the moment.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port").local_addr().expect("a bound socket").port()
 }
 
-fn start(directory: &Path, configuration: &str) -> Running {
+pub(crate) fn start(directory: &Path, configuration: &str) -> Running {
     let file = directory.join("wayhouse.toml");
     std::fs::write(&file, format!("version = 1\n{configuration}")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_wayhouse"));

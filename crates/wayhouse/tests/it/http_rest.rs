@@ -11,20 +11,20 @@ use super::device::Device;
 use super::running::Running;
 
 /// An operator with a token.
-struct Operator {
+pub(crate) struct Operator {
     daemon: SocketAddr,
     token: String,
 }
 
 impl Operator {
-    fn of(daemon: &Running) -> Operator {
+    pub(crate) fn of(daemon: &Running) -> Operator {
         let path = daemon.announced("admin_token_file").as_str().expect("a path");
         let token = std::fs::read_to_string(path).expect("the daemon wrote it").trim().to_owned();
         Operator { daemon: daemon.http(), token }
     }
 
     /// Sends a request; the stream behind the head of the answer, and its status.
-    fn ask(&self, method: &str, path: &str, body: &str) -> (u16, BufReader<TcpStream>) {
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> (u16, BufReader<TcpStream>) {
         let mut stream = TcpStream::connect(self.daemon).expect("the daemon accepts");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout above zero");
         let request = format!(

@@ -9,6 +9,7 @@ mod cli_server;
 mod daemon;
 mod device;
 mod groups;
+mod groups_asked;
 mod hostile;
 mod http_rest;
 mod page;

@@ -2,6 +2,7 @@
 
 mod browser;
 
+use std::path::Path;
 use std::time::Duration;
 
 use thirtyfour::TypingData;
@@ -17,12 +18,17 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs a journey in a browser with a daemon behind it; tells when there is no browser to run it in.
 fn journey<F: Future<Output = ()>>(walk: impl FnOnce(Stage) -> F) {
+    journey_of(|directory| Running::start(&directory.join("store")), walk);
+}
+
+/// The same with a daemon of the test's own making.
+fn journey_of<F: Future<Output = ()>>(start: impl FnOnce(&Path) -> Running, walk: impl FnOnce(Stage) -> F) {
     let Some(browser) = Browser::start() else {
         println!("not run: chromium-driver missing");
         return;
     };
     let directory = tempfile::tempdir().expect("a directory");
-    let stage = Stage { browser, daemon: Running::start(&directory.path().join("store")), directory };
+    let stage = Stage { browser, daemon: start(directory.path()), directory };
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(walk(stage));
 }
 
@@ -386,4 +392,43 @@ fn a_phone_shows_groups_in_its_width() {
         assert!(page.holds(fits).await, "{measures}");
         page.close().await;
     });
+}
+
+#[test]
+fn a_group_is_asked_and_its_members_answers_appear() {
+    let port = super::groups::free_port();
+    let configuration = format!(
+        "[[group]]\nname = \"hall\"\naddresses = [\"239.77.0.9\"]\nport = {port}\ninterfaces = [\"lo\"]\n\
+         application_groups = [\"hall g.light\"]\n"
+    );
+    journey_of(
+        |directory| super::groups::start(directory, &configuration),
+        async |stage| {
+            let page = stage.open(None).await;
+            page.run("location.hash = '#groups'; return true").await;
+            page.until("the group", "return document.querySelector('.group .count')?.textContent === '1'").await;
+            page.press(Key::Down + Key::Enter).await;
+            page.until("the question", "return document.querySelector('.ask-form input')?.value === '/gp/hall'").await;
+            page.run("document.querySelector('.ask-token input').focus(); return true").await;
+            page.press("wrong" + Key::Enter).await;
+            let problem = "return document.querySelector('.group-actions .problem').textContent";
+            page.until("the refusal", &(problem.to_owned() + " === 'The admin token is wrong.'")).await;
+            page.run("document.querySelector('.ask-token input').value = ''; document.querySelector('.ask-token input').focus(); return true").await;
+            page.press(stage.admin_token() + Key::Enter).await;
+            // The daemon is a member itself: it answers from its own address.
+            page.until("an answer", "return document.querySelectorAll('.ask-answers tbody tr').length === 1").await;
+            page.until(
+                "its code",
+                "return document.querySelector('.ask-answers tbody td:nth-child(3)').textContent === '2.05'",
+            )
+            .await;
+            page.until("who", "return /:\\d+$/.test(document.querySelector('.ask-answers tbody code').textContent)")
+                .await;
+            page.until("the end", "return document.querySelector('.ask-summary').textContent === '1 member answered'")
+                .await;
+            let complaints = complaints(&page.driver).await;
+            assert!(matches!(&complaints[..], [one] if one.contains("401")), "{complaints:?}");
+            page.driver.quit().await.expect("Chromium ends");
+        },
+    );
 }
