@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use wayhouse_registry::group::{DEFAULT_PORT, FORBIDDEN_PORT, is_no_security_group};
+use wayhouse_registry::group::{DEFAULT_PORT, FORBIDDEN_PORT, Scope, is_no_security_group};
 use wayhouse_wire::coap::link_format::LinkFormat;
 
 use super::{Config, Problem};
@@ -110,6 +110,13 @@ impl Group {
                 "this port must not be used for groups",
                 "use 5683, or another one but 5684",
             ),
+            // GC81: nothing protects what comes to a group here, so nobody out there may reach it.
+            (
+                self.is_member() && self.addresses.iter().any(|&address| is_global(address)),
+                "addresses",
+                "an address reaches beyond the organisation, and this node would listen to it unprotected",
+                "use a smaller scope, such as ff05::/16 or 239.0.0.0/8, or name no interfaces",
+            ),
             (
                 self.application_groups.len() > limits::APPLICATION_GROUPS_MAX,
                 "application_groups",
@@ -151,6 +158,11 @@ impl Group {
         let problem = |(is_wrong, key, why, hint)| if is_wrong { Some(Problem { key, why, hint }) } else { None };
         checks.into_iter().filter_map(problem).collect()
     }
+}
+
+/// Whether a multicast address reaches beyond any organisation.
+fn is_global(address: IpAddr) -> bool {
+    address.is_multicast() && Scope::of(address) == Scope::Global
 }
 
 /// Octets of a name, so that `-2` and the like fit behind it in an endpoint name.

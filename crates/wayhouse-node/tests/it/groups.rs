@@ -353,3 +353,23 @@ fn gc3_application_groups_are_written_as_they_are_read() {
     }
     assert_eq!(ApplicationGroup::parse("  "), None);
 }
+
+#[test]
+fn gc81_an_unprotected_member_does_not_listen_to_the_whole_internet() {
+    let problems = |address: &str, interfaces: Interfaces| {
+        let group = Group {
+            name: "hall".into(),
+            addresses: vec![address.parse().expect("an address")],
+            interfaces,
+            ..Group::default()
+        };
+        Config { groups: vec![group], ..Config::default() }.group_problems().len()
+    };
+    for address in ["ff0e::17", "ff1e::17", "224.1.2.3", "232.0.0.1"] {
+        assert_eq!(problems(address, Interfaces::All), 1, "{address}");
+        assert_eq!(problems(address, Interfaces::None), 0, "only known by name: {address}");
+    }
+    for address in ["ff02::17", "ff05::17", "ff35:30:2001:db8:f1:0:8000:1", "239.1.2.3", "224.0.0.200"] {
+        assert_eq!(problems(address, Interfaces::All), 0, "{address}");
+    }
+}
