@@ -123,7 +123,7 @@ impl Daemon {
         let page = settings.http.listen.map(bind_page).transpose()?;
         let (token, token_file) = admin_token(settings)?;
 
-        let archive = Archive::open(directory, settings.store.cache_octets, clock)?;
+        let mut archive = Archive::open(directory, clock)?;
         let mut node = Node::new(settings.node.clone(), seed()?);
         let report = archive.restore(|restored| node.restore(clock.now(), restored).is_ok())?;
         node.continue_after(ChangeNumber(report.last_change));
