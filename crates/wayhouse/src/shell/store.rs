@@ -358,6 +358,9 @@ impl Store {
 
     /// Hands over what was noted. Returns how much waits.
     pub fn submit(&mut self) -> Backlog {
+        if self.noted.changes == 0 {
+            return self.backlog();
+        }
         self.times = None;
         let mut queue = self.shared.lock();
         let waiting = &mut queue.waiting;

@@ -156,6 +156,29 @@ async fn leases_that_end_during_downtime_are_dropped_and_removed() {
     assert_eq!((report.restored, report.expired), (2, 0));
 }
 
+/// What was noted, submitted or is being written when the store is closed is written.
+#[test]
+fn nothing_is_left_behind_at_the_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Clock::start();
+    let mut changes = Changes::starting(&clock);
+    for round in 1..=20 {
+        let mut archive = open(&directory, clock);
+        let (report, _) = read_back(&mut archive);
+        assert_eq!(report, Report { restored: (round - 1) * 3, last_change: changes.number, ..Report::default() });
+        let mut store = archive.start(report.last_change, Arc::default()).unwrap();
+        for step in 0..3 {
+            let registrant = registrant(changes.number + 1, "</x>");
+            store.note(&changes.make(ChangeKind::Added, &registrant, 600));
+            // The last one is submitted by the end, in every other round.
+            if step < 2 || round % 2 == 0 {
+                store.submit();
+            }
+        }
+        store.finish().unwrap();
+    }
+}
+
 /// A burst is written as several blocks, and told as they are done.
 #[tokio::test(flavor = "current_thread")]
 async fn bursts_are_split() {
