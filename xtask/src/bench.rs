@@ -322,7 +322,7 @@ fn million(scratch: &Path) -> Result<()> {
     let mut octets = 0u64;
     let step = 10_000;
     println!("registering {total} endpoints of four links:");
-    // The cost over the last 100,000: one step alone may meet a compaction of the store.
+    // The cost over the last 100,000: one step alone may meet a table that grows.
     let mut costs: Vec<f64> = Vec::new();
     let recent = |costs: &[f64]| costs.iter().rev().take(10).sum::<f64>() / costs.len().min(10) as f64;
     let (mut wrong, mut lost) = (0, 0);

@@ -38,7 +38,7 @@ mod terms;
 
 use key::Key;
 pub(crate) use plan::{Candidates, CandidatesCursor, Plan, Question};
-use terms::{Facet, Term, terms_of};
+use terms::{Facet, Room, Term, terms_of};
 pub(crate) use terms::{Field, count_terms};
 
 /// The postings of one name.
@@ -111,6 +111,7 @@ pub(crate) struct Index {
     numbered: [NameIndex; Field::NUMBERED],
     /// Of the others by name, none of them empty.
     named: BTreeMap<Box<str>, NameIndex>,
+    room: Room,
 }
 
 impl Index {
@@ -125,23 +126,25 @@ impl Index {
 
     /// Enters an entry; returns how many links it has.
     pub(crate) fn insert(&mut self, slot: u32, registrant: &Registrant) -> u16 {
-        let (terms, links) = terms_of(registrant);
+        let (terms, links) = terms_of(registrant, std::mem::take(&mut self.room));
         self.all.insert(Member { slot, links });
         self.apply(slot, &[], &terms);
+        self.room = Room::of(terms);
         links
     }
 
     /// Removes an entry.
     pub(crate) fn remove(&mut self, slot: u32, registrant: &Registrant) {
-        let (terms, _) = terms_of(registrant);
+        let (terms, _) = terms_of(registrant, std::mem::take(&mut self.room));
         self.all.remove(slot);
         self.apply(slot, &terms, &[]);
+        self.room = Room::of(terms);
     }
 
     /// Replaces an entry, touching only what differs; returns how many links it has.
     pub(crate) fn replace(&mut self, slot: u32, before: &Registrant, after: &Registrant) -> u16 {
-        let (old_terms, old_links) = terms_of(before);
-        let (terms, links) = terms_of(after);
+        let (old_terms, old_links) = terms_of(before, Room::default());
+        let (terms, links) = terms_of(after, Room::default());
         if links != old_links {
             self.all.set_links(Member { slot, links });
         }

@@ -49,8 +49,6 @@ pub struct Coap {
 pub struct Store {
     /// The data directory; empty only before it is resolved.
     pub data_dir: PathBuf,
-    /// Memory for blocks read from the store, octets.
-    pub cache_octets: u64,
 }
 
 /// The page and REST.
@@ -98,7 +96,7 @@ impl Default for Settings {
                 is_tcp_on: true,
                 is_multicast_on: true,
             },
-            store: Store { data_dir: PathBuf::new(), cache_octets: 16 << 20 },
+            store: Store { data_dir: PathBuf::new() },
             http: Http {
                 listen: Some(SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 8683))),
                 host_names: Vec::new(),

@@ -207,9 +207,26 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Room for terms, used again and again: filling an index is a good part of a registration's work.
+#[derive(Debug, Default)]
+pub(crate) struct Room(Vec<Term<'static>>);
+
+impl Room {
+    /// Terms whose room is kept; few documents have more.
+    const TERMS_MAX: usize = 256;
+
+    /// The room that some terms took.
+    pub(crate) fn of(mut terms: Vec<Term<'_>>) -> Room {
+        terms.clear();
+        terms.shrink_to(Room::TERMS_MAX);
+        // Collecting in place keeps what was allocated.
+        Room(terms.into_iter().map(|_| unreachable!("there are none left")).collect())
+    }
+}
+
 /// The terms of a registrant in order, each once, and the number of its links.
-pub(crate) fn terms_of(registrant: &Registrant) -> (Vec<Term<'_>>, u16) {
-    let mut reader = Reader { terms: Vec::with_capacity(32) };
+pub(crate) fn terms_of(registrant: &Registrant, room: Room) -> (Vec<Term<'_>>, u16) {
+    let mut reader = Reader { terms: room.0 };
     reader.registrant(registrant);
     let mut links = 0_u32;
     for link in LinkFormat::trusted(&registrant.links).links() {

@@ -55,6 +55,9 @@ impl<'a> LinkFormat<'a> {
     }
     /// The document as the grammar has it: without the white space that was tolerated (CL1). Borrows when there is none.
     pub fn normalized(&self) -> Cow<'a, str> {
+        if !has_space(self.text.as_bytes()) {
+            return Cow::Borrowed(self.text);
+        }
         let raw_octets = |raw: Option<&str>| raw.map_or(0, |raw| 1 + raw.len());
         let octets_of = |link: Link<'_>| {
             let parameters = link.parameters().map(|(name, value)| 1 + name.len() + raw_octets(value.raw()));
@@ -81,6 +84,13 @@ impl<'a> LinkFormat<'a> {
         }
         Cow::Owned(text)
     }
+}
+
+/// Whether there is any white space, in or out of quotes.
+fn has_space(octets: &[u8]) -> bool {
+    // Counted in pieces whose counts fit into an octet, so that the processor looks at many octets at once.
+    let count = |piece: &[u8]| piece.iter().map(|&octet| u8::from(is_space(octet))).sum::<u8>();
+    octets.chunks(255).any(|piece| count(piece) > 0)
 }
 
 /// Iterator over the links of a document.

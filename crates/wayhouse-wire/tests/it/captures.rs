@@ -63,14 +63,17 @@ fn messages(datagrams: &[Datagram]) -> Vec<(&Datagram, Message<'_>)> {
         .collect()
 }
 
-/// A request to a group and the answers with its token: from whom, with what.
-fn conversation(name: &str) -> (Message<'static>, Vec<((IpAddr, u16), String)>) {
-    let datagrams: &'static [Datagram] = Vec::leak(datagrams(name));
-    let messages = messages(datagrams);
+/// An answer: from whom, with what.
+type Answer = ((IpAddr, u16), String);
+
+/// The answers that have the token of the request to a group.
+fn conversation(name: &str) -> Vec<Answer> {
+    let datagrams = datagrams(name);
+    let messages = messages(&datagrams);
     let (asked, request) =
         messages.iter().find(|(datagram, _)| datagram.to.0.is_multicast()).expect("a request to a group");
     assert_eq!((request.kind, request.code, asked.to.1), (Kind::NonConfirmable, Code::GET, 5683));
-    let answers = messages
+    messages
         .iter()
         .filter(|(datagram, message)| message.code.is_response() && datagram.to == asked.from)
         .map(|(datagram, message)| {
@@ -78,14 +81,13 @@ fn conversation(name: &str) -> (Message<'static>, Vec<((IpAddr, u16), String)>) 
             assert_eq!(message.code, Code::CONTENT);
             (datagram.from, String::from_utf8_lossy(message.payload).into_owned())
         })
-        .collect();
-    (*request, answers)
+        .collect()
 }
 
 #[test]
 fn gc11_members_of_aiocoap_and_libcoap_answer_from_their_own_addresses() {
     for name in ["foreign_members_v4.pcap", "foreign_members_v6.pcap"] {
-        let (_, answers) = conversation(name);
+        let answers = conversation(name);
         assert_eq!(answers.len(), 2, "{name}: {answers:?}");
         assert_ne!(answers[0].0.0, answers[1].0.0, "{name}");
         assert!(answers.iter().any(|(_, text)| text == "aiocoap attic"), "{name}: {answers:?}");

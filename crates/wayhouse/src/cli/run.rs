@@ -168,7 +168,7 @@ fn tell(whereabouts: &Whereabouts) {
         );
     }
     if report.damaged > 0 {
-        tracing::warn!(records = report.damaged, "records of the store cannot be read; they are left where they are");
+        tracing::warn!(records = report.damaged, "records of the store cannot be read: is the disk failing?");
     }
     if report.refused > 0 {
         tracing::warn!(registrations = report.refused, "stored registrations do not fit the settings in force");

@@ -586,13 +586,6 @@ pub const OPTIONS: &[Setting] = &[
         "Where everything that must survive a restart is kept. Empty: $STATE_DIRECTORY, else wayhouse in",
         "$XDG_DATA_HOME, else .local/share/wayhouse in the home directory."
     ),
-    number!(
-        "store.cache_octets",
-        store.cache_octets,
-        1 << 20,
-        1 << 40,
-        "Memory for what is read from the store, octets. It matters at the start only."
-    ),
     setting!(
         "http.listen",
         Kind::Text,

@@ -129,7 +129,7 @@ impl Daemon {
         let page = settings.http.listen.map(bind_page).transpose()?;
         let (token, token_file) = admin_token(settings)?;
 
-        let archive = Archive::open(directory, settings.store.cache_octets, clock)?;
+        let mut archive = Archive::open(directory, clock)?;
         let config = wayhouse_node::Config { listener_ports: served.listener_ports, ..settings.node.clone() };
         let mut node = Node::new(config, seed()?);
         let report = archive.restore(|restored| node.restore(clock.now(), restored).is_ok())?;

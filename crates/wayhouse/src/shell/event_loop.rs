@@ -22,13 +22,13 @@ use tokio::time::Interval;
 use wayhouse_node::face::operator::asking::{AskId, GroupAnswer};
 use wayhouse_node::{Command, Event, Node, Reply};
 use wayhouse_proto::io::{Destination, StreamId, StreamInput, Transmit};
-use wayhouse_registry::{Change, Refusal};
+use wayhouse_registry::Refusal;
 
 use super::clock::{Alarm, Clock};
 use super::counters::ShellCounters;
 use super::handle::{LiveChange, Operation};
 use super::links::Links;
-use super::store::{self, Store, StoreError};
+use super::store::{Backlog, Store, StoreError};
 use super::stream::{StreamEvent, Streams};
 use super::udp::{Outgoing, Ready, Sockets};
 
@@ -38,6 +38,11 @@ const BATCHES_PER_TURN: usize = 4;
 const TURNS_PER_LOOK: u32 = 4;
 /// Datagrams gathered before they are sent: many observers told at once would otherwise fill memory.
 const OUTGOING_MAX: usize = 1024;
+/// Changes that are gathered before they are handed to the store, unless there is nothing else to do: a write costs as
+/// much for many as for one.
+const GATHERED_MAX: usize = 32;
+/// How long a change waits to be handed to the store while there is other work.
+const GATHERING_MAX: Duration = Duration::from_micros(500);
 /// Answers that may wait for the store. Reaction: further ones are dropped and counted; their peers ask again.
 const HELD_MAX: usize = 32_768;
 /// How long a stop waits for the store, for answers that depend on it, and for connections to empty.
@@ -121,10 +126,10 @@ pub struct EventLoop {
     /// The octets of `outgoing`.
     octets: Vec<u8>,
     outgoing: Vec<Outgoing>,
-    /// Changes on their way to the store.
-    unsaved: Vec<Change>,
-    /// Changes that wait in the store.
-    backlog: usize,
+    /// When the first of the changes was made that were not yet handed to the store.
+    gathering_since: Option<Instant>,
+    /// What waits in the store.
+    backlog: Backlog,
     /// The number up to which changes are on disk.
     durable: u64,
     /// What waits for that number, in the order in which it came.
@@ -168,8 +173,8 @@ impl EventLoop {
             next_source: 0,
             octets: Vec::new(),
             outgoing: Vec::new(),
-            unsaved: Vec::new(),
-            backlog: 0,
+            gathering_since: None,
+            backlog: Backlog::default(),
             durable: parts.store.durable(),
             held: VecDeque::new(),
             held_answers: VecDeque::new(),
@@ -204,7 +209,7 @@ impl EventLoop {
         const SOURCES: usize = 8;
         for step in 0..SOURCES {
             let source = (self.next_source + step) % SOURCES;
-            let is_waiting_for_store = self.backlog >= store::BACKLOG_MAX;
+            let is_waiting_for_store = self.backlog.is_full();
             let parts = &mut self.parts;
             let found = match source {
                 0 => parts.store.poll_progress(context)?.map(|()| Input::Durable),
@@ -223,6 +228,7 @@ impl EventLoop {
                 return Poll::Ready(Ok(input));
             }
         }
+        self.submit();
         Poll::Pending
     }
 
@@ -317,11 +323,12 @@ impl EventLoop {
                 start = 0;
             }
         }
-        let known = self.unsaved.len();
+        let mut has_changed = false;
         while let Some(change) = self.parts.node.poll_persist() {
-            self.unsaved.push(change);
+            self.parts.store.note(&change);
+            has_changed = true;
         }
-        if self.unsaved.len() > known {
+        if has_changed {
             assert!(
                 !self.parts.node.take_persist_lag(),
                 "the log keeps what one input changes until it is fetched here"
@@ -400,12 +407,15 @@ impl EventLoop {
         }
     }
 
-    /// Hands changes to the store and datagrams to the system.
+    /// Hands datagrams to the system, and changes to the store when there are enough.
     fn flush(&mut self) {
         // The store first: it can begin while we send.
-        if !self.unsaved.is_empty() {
-            self.backlog = self.parts.store.push(&mut self.unsaved);
-            self.parts.counters.store_backlog.set(self.backlog as u64);
+        let noted = self.parts.store.noted();
+        if noted > 0 {
+            let since = *self.gathering_since.get_or_insert(self.now);
+            if noted >= GATHERED_MAX || self.now.saturating_duration_since(since) >= GATHERING_MAX {
+                self.submit();
+            }
         }
         if !self.outgoing.is_empty() {
             self.parts.sockets.send(&self.octets, &self.outgoing);
@@ -415,11 +425,20 @@ impl EventLoop {
         self.wakeup = self.parts.node.poll_timeout().map(|wakeup| wakeup.at);
     }
 
+    /// Hands the changes that were gathered to the store.
+    fn submit(&mut self) {
+        self.gathering_since = None;
+        if self.parts.store.noted() > 0 {
+            self.backlog = self.parts.store.submit();
+            self.parts.counters.store_backlog.set(self.backlog.changes as u64);
+        }
+    }
+
     /// Lets out what waited for changes that are on disk.
     fn release_held(&mut self) {
         self.durable = self.parts.store.durable();
         self.backlog = self.parts.store.backlog();
-        self.parts.counters.store_backlog.set(self.backlog as u64);
+        self.parts.counters.store_backlog.set(self.backlog.changes as u64);
         while self.held.front().is_some_and(|held| held.after <= self.durable) {
             let Some(held) = self.held.pop_front() else { break };
             let start = self.octets.len();
@@ -451,6 +470,7 @@ impl EventLoop {
         let deadline = tokio::time::Instant::now() + STOP_MAX;
         let answered = tokio::time::timeout_at(deadline, async {
             while !self.held.is_empty() || !self.held_answers.is_empty() {
+                self.submit();
                 poll_fn(|context| self.parts.store.poll_progress(context)).await?;
                 self.apply(Input::Durable);
             }

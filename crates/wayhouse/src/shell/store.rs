@@ -1,44 +1,46 @@
 //! The durable store: what was acknowledged survives a crash.
 //!
-//! A thread of its own takes all changes that are waiting, writes them as one batch, waits until the disk has them, and
-//! says so: the more wait, the larger the batch, so that durability costs little at high rates (group commit). The loop
-//! holds back every acknowledgment until then. Three key spaces: `entries` (id → record), `leases` (id → refresh, so
-//! that renewing a lease does not write the entry again), `marks` (how far we are).
+//! The loop encodes every change as it learns it (`record.rs`). A thread of its own takes all that is waiting, writes it
+//! to the journal (`journal.rs`) as one block, waits until the disk has it, and says so: the more wait, the larger the
+//! block, so that durability costs little at high rates (group commit). The loop holds back every acknowledgment until
+//! then.
 //!
-//! A store that fails while running ends the daemon: nothing may be acknowledged that is not on disk.
+//! Everything that lookups need is in memory, in the registry: the store is read at the start only, from one end to the
+//! other. A store that fails while running ends the daemon: nothing may be acknowledged that is not on disk.
 
 use std::collections::HashMap;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use fjall::config::{CompressionPolicy, FilterPolicy};
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use tokio::sync::mpsc;
-use wayhouse_registry::{Change, ChangeKind, ChangeNumber, Lease, Origin, Restored};
+use wayhouse_registry::{Change, ChangeKind, EntryId, Lease, Origin, Restored};
 
 use super::clock::{Clock, wall_clock_ms};
 use super::counters::ShellCounters;
-use record::{Mark, RecordFault, StoredEntry, StoredLease, StoredRefresh};
+use journal::{BLOCK_RECORDS_MAX, Findings, Journal, OpenError, Settings};
+use record::{Frame, StoredEntry, StoredLease, StoredRefresh};
 
+mod block;
+mod index;
+mod journal;
 mod record;
+mod space;
 
 /// Changes that may wait for the disk. Reaction: the loop reads no further input until some are written.
 pub const BACKLOG_MAX: usize = 16_384;
-/// Octets of changed records that are kept in memory before they are sorted into a file. Up to four such buffers wait
-/// while files are written; a fifth stops all writing for a while, so that a burst must find room.
-const WRITE_BUFFER_OCTETS: u64 = 64 << 20;
-/// Faults of the storage engine while reading back, after which the rest of the store is given up as unreadable.
-const READ_FAULTS_MAX: u64 = 64;
-/// Entries removed in one batch while reading back.
-const REMOVALS_AT_ONCE: usize = 4096;
-const MARK_KEY: &[u8] = b"written";
+/// Octets of their records, for the same reason and with the same reaction.
+pub const BACKLOG_OCTETS_MAX: usize = 16 << 20;
+/// The folder of the journal in the data directory.
+const FOLDER: &str = "journal";
+/// A folder that only an earlier kind of store made.
+const FOREIGN_FOLDER: &str = "registry";
 
 /// Why a store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +56,9 @@ pub enum StoreError {
     /// A newer program wrote records that this one cannot read.
     #[error("the store in {} was written by a newer version of this program", .0.display())]
     Newer(PathBuf),
+    /// The directory holds a store of another kind.
+    #[error("{} holds registrations in a shape that this version does not read", .0.display())]
+    Foreign(PathBuf),
     /// The directory cannot be used.
     #[error("the data directory {}: {error}", directory.display())]
     Directory {
@@ -62,12 +67,9 @@ pub enum StoreError {
         /// Why.
         error: io::Error,
     },
-    /// The storage engine failed.
-    #[error("the store failed: {}", words(.0))]
-    Engine(#[from] fjall::Error),
-    /// The file that tells how far we are cannot be written.
-    #[error("the store failed: its progress file: {0}")]
-    Progress(io::Error),
+    /// The journal cannot be read or written.
+    #[error("the store failed: {0}")]
+    Journal(#[from] io::Error),
 }
 
 impl StoreError {
@@ -78,17 +80,12 @@ impl StoreError {
                 "stop the other daemon, or give this one a directory of its own with --data-dir"
             }
             StoreError::Newer(_) => "run the newer version, or give this one a directory of its own with --data-dir",
+            StoreError::Foreign(_) => {
+                "move it away to begin without registrations, or give this daemon a directory of its own with --data-dir"
+            }
             StoreError::Directory { .. } => "choose a directory that this user may write to with --data-dir",
-            StoreError::Engine(_) | StoreError::Progress(_) => "is the disk full or failing?",
+            StoreError::Journal(_) => "is the disk full or failing?",
         }
-    }
-}
-
-/// What the system said, where the storage engine only passes it on.
-fn words(error: &fjall::Error) -> String {
-    match error {
-        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => error.to_string(),
-        other => other.to_string(),
     }
 }
 
@@ -99,11 +96,11 @@ pub struct Report {
     pub restored: u64,
     /// Entries whose lease ended meanwhile; they are removed.
     pub expired: u64,
-    /// Records that cannot be read; they are left where they are.
+    /// Records that cannot be read.
     pub damaged: u64,
     /// Entries that the node did not take back.
     pub refused: u64,
-    /// Changes that were written once and are not there: the storage engine took damage for the end of its journal.
+    /// Changes that were written once and are not there.
     pub missing_changes: u64,
     /// The number behind which changes go on.
     pub last_change: u64,
@@ -152,125 +149,63 @@ impl DataDirectory {
 /// An open store, not yet running.
 #[derive(Debug)]
 pub struct Archive {
-    files: Files,
+    journal: Journal,
     clock: Clock,
-    /// The last change written, as the store itself tells.
-    written: Mark,
-    /// The same as the progress file tells: it is written after the store, outside of it.
-    progress: u64,
-}
-
-/// The key spaces and the progress file.
-struct Files {
-    database: Database,
-    entries: Keyspace,
-    leases: Keyspace,
-    marks: Keyspace,
-    progress: File,
+    findings: Findings,
+    /// The refreshes that count.
+    refreshes: HashMap<EntryId, StoredRefresh>,
     /// Last, so that the lock is given back when all else is closed.
     directory: DataDirectory,
 }
 
-impl std::fmt::Debug for Files {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Files").field("directory", &self.directory).finish_non_exhaustive()
-    }
-}
-
 impl Archive {
-    /// Opens the store of a data directory. `cache_octets` bounds the memory for blocks read.
+    /// Opens the store of a data directory.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub fn open(directory: DataDirectory, cache_octets: u64, clock: Clock) -> Result<Archive, StoreError> {
+    pub fn open(directory: DataDirectory, clock: Clock) -> Result<Archive, StoreError> {
+        Archive::open_with(directory, clock, Settings::default())
+    }
+
+    fn open_with(directory: DataDirectory, clock: Clock, settings: Settings) -> Result<Archive, StoreError> {
         let path = directory.path();
-        let database = Database::builder(path.join("registry")).cache_size(cache_octets).open()?;
-        // Nothing is ever looked up by its key here, so that filters would only cost.
-        let options = || {
-            KeyspaceCreateOptions::default()
-                .max_memtable_size(WRITE_BUFFER_OCTETS)
-                .filter_policy(FilterPolicy::disabled())
-                // Packing would take longer than writing.
-                .data_block_compression_policy(CompressionPolicy::disabled())
-        };
-        let entries = database.keyspace("entries", options)?;
-        let leases = database.keyspace("leases", options)?;
-        let marks = database.keyspace("marks", options)?;
-        let written = match marks.get(MARK_KEY)? {
-            None => Mark { change: 0, wall_ms: 0 },
-            Some(record) => match record::decode_mark(MARK_KEY, &record) {
-                Ok(mark) => mark,
-                Err(RecordFault::Version(_)) => return Err(StoreError::Newer(path.to_owned())),
-                // The progress file still tells where to go on.
-                Err(_) => Mark { change: 0, wall_ms: 0 },
-            },
-        };
-        let progress = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path.join("progress"))
-            .map_err(StoreError::Progress)?;
-        let reached = read_progress(&progress);
-        let files = Files { database, entries, leases, marks, progress, directory };
-        Ok(Archive { files, clock, written, progress: reached })
+        let foreign = path.join(FOREIGN_FOLDER);
+        if foreign.is_dir() {
+            return Err(StoreError::Foreign(foreign));
+        }
+        let (journal, refreshes, findings) =
+            Journal::open(&path.join(FOLDER), settings).map_err(|error| match error {
+                OpenError::Newer => StoreError::Newer(path.to_owned()),
+                OpenError::Io(error) => StoreError::Journal(error),
+            })?;
+        Ok(Archive { journal, clock, findings, refreshes, directory })
     }
 
     /// Hands every entry that lives on to `take`, which tells whether it was accepted; removes those that do not.
     ///
     /// # Errors
-    /// `Engine`, when what expired cannot be removed.
-    pub fn restore(&self, mut take: impl FnMut(Restored) -> bool) -> Result<Report, StoreError> {
+    /// `Journal`, when it cannot be read, or what expired cannot be removed.
+    pub fn restore(&mut self, mut take: impl FnMut(Restored) -> bool) -> Result<Report, StoreError> {
         let mut report = Report {
-            missing_changes: self.progress.saturating_sub(self.written.change),
-            last_change: self.progress.max(self.written.change),
+            damaged: self.findings.damaged,
+            missing_changes: self.findings.missing_changes,
+            last_change: self.journal.reached(),
             ..Report::default()
         };
         let now = self.clock.now();
         // A clock that was set back (a machine without a battery for it) must not lengthen lives.
-        let now_ms = wall_clock_ms().max(self.written.wall_ms);
-        let mut refreshes = self.files.leases.iter().map(fjall::Guard::into_inner).peekable();
-        let mut expired = Vec::new();
-        let mut faults = 0;
-        for pair in self.files.entries.iter().map(fjall::Guard::into_inner) {
-            let (key, value) = match pair {
-                Ok(pair) => pair,
-                Err(error) => {
-                    tracing::debug!(%error, "a part of the store cannot be read");
-                    report.damaged += 1;
-                    faults += 1;
-                    if faults >= READ_FAULTS_MAX {
-                        break;
-                    }
-                    continue;
-                }
-            };
-            let mut entry = match record::decode_entry(&key, &value) {
-                Ok(entry) => entry,
-                Err(fault) => {
-                    tracing::debug!(%fault, "an entry cannot be read");
-                    report.damaged += 1;
-                    continue;
-                }
-            };
-            // Both key spaces are in order of ids, so that one pass over each is enough.
-            while refreshes.next_if(|pair| pair.as_ref().map_or(true, |(other, _)| other < &key)).is_some() {}
-            if let Some(Ok((_, value))) = refreshes.next_if(|pair| pair.as_ref().is_ok_and(|(other, _)| other == &key))
-            {
-                match record::decode_refresh(&key, &value) {
-                    Ok(refresh) => apply_refresh(&mut entry, &refresh),
-                    Err(_) => report.damaged += 1,
-                }
+        let now_ms = wall_clock_ms().max(self.journal.wall_ms());
+        let mut removals = Waiting::default();
+        let refreshes = std::mem::take(&mut self.refreshes);
+        report.damaged += self.journal.read_entries(|mut entry| {
+            if let Some(refresh) = refreshes.get(&entry.registrant.id) {
+                apply_refresh(&mut entry, refresh);
             }
-            report.last_change = report.last_change.max(entry.change);
             match remaining(entry.lease, now_ms) {
                 None => {
                     report.expired += 1;
-                    expired.push(key);
-                    if expired.len() >= REMOVALS_AT_ONCE {
-                        self.remove(&mut expired)?;
-                    }
+                    record::put_removal(&mut removals.octets, entry.registrant.id, report.last_change);
+                    removals.last = report.last_change;
                 }
                 Some(remaining) => {
                     let lifetime_s = entry.lease.lifetime_s;
@@ -281,18 +216,12 @@ impl Archive {
                     *(if is_taken { &mut report.restored } else { &mut report.refused }) += 1;
                 }
             }
+        })?;
+        if !removals.octets.is_empty() {
+            write(&mut self.journal, &removals, now_ms, |_| {})?;
+            self.journal.tell_progress()?;
         }
-        self.remove(&mut expired)?;
         Ok(report)
-    }
-
-    fn remove(&self, keys: &mut Vec<fjall::UserKey>) -> Result<(), StoreError> {
-        let mut batch = self.files.database.batch();
-        for key in keys.drain(..) {
-            batch.remove(&self.files.leases, key.clone());
-            batch.remove(&self.files.entries, key);
-        }
-        Ok(batch.commit()?)
     }
 
     /// Starts the thread that writes. Changes up to `last_change` count as written.
@@ -306,17 +235,10 @@ impl Archive {
             work: Condvar::new(),
             durable: AtomicU64::new(last_change),
         });
-        let writer = Writer {
-            files: self.files,
-            clock: self.clock,
-            shared: Arc::clone(&shared),
-            wake,
-            counters,
-            record: Vec::new(),
-            latest: HashMap::new(),
-        };
+        let writer =
+            Writer { journal: self.journal, shared: Arc::clone(&shared), wake, counters, _directory: self.directory };
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || writer.run())?;
-        Ok(Store { shared, progress, thread: Some(thread) })
+        Ok(Store { shared, progress, thread: Some(thread), clock: self.clock, times: None, noted: Waiting::default() })
     }
 }
 
@@ -335,25 +257,40 @@ fn remaining(lease: StoredLease, now_ms: u64) -> Option<Duration> {
     Some(left.min(Duration::from_secs(u64::from(lease.lifetime_s))))
 }
 
-/// The number in the progress file; 0 when there is none that makes sense.
-fn read_progress(file: &File) -> u64 {
-    let mut octets = [0; 16];
-    let Ok(()) = file.read_exact_at(&mut octets, 0) else { return 0 };
-    let (number, checksum) = octets.split_at(8);
-    if checksum == xxhash_rust::xxh3::xxh3_64(number).to_le_bytes() {
-        u64::from_le_bytes(number.try_into().expect("eight octets"))
-    } else {
-        0
+/// Changes that wait for the disk.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Their records.
+    octets: Vec<u8>,
+    /// How many they are.
+    changes: usize,
+    /// The last of them.
+    last: u64,
+}
+
+impl Waiting {
+    /// Empties it; a burst is no reason to keep its memory.
+    fn clear(&mut self) {
+        self.octets.clear();
+        self.octets.shrink_to(2 * BLOCK_RECORDS_MAX);
+        self.changes = 0;
     }
 }
 
-fn write_progress(file: &File, change: u64) -> io::Result<()> {
-    let number = change.to_le_bytes();
-    let checksum = xxhash_rust::xxh3::xxh3_64(&number).to_le_bytes();
-    let mut octets = [0; 16];
-    octets[..8].copy_from_slice(&number);
-    octets[8..].copy_from_slice(&checksum);
-    file.write_all_at(&octets, 0)
+/// How much waits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Changes.
+    pub changes: usize,
+    /// Octets of their records.
+    pub octets: usize,
+}
+
+impl Backlog {
+    /// Whether no more should be made.
+    pub fn is_full(self) -> bool {
+        self.changes >= BACKLOG_MAX || self.octets >= BACKLOG_OCTETS_MAX
+    }
 }
 
 /// The running store, as the loop sees it.
@@ -363,6 +300,11 @@ pub struct Store {
     /// Something arrives when the watermark has moved; ends when the thread does.
     progress: mpsc::Receiver<()>,
     thread: Option<JoinHandle<Result<(), StoreError>>>,
+    clock: Clock,
+    /// When the changes in `noted` were made, by both clocks.
+    times: Option<Times>,
+    /// Changes that were not yet handed over.
+    noted: Waiting,
 }
 
 #[derive(Debug)]
@@ -374,27 +316,79 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Queue {
-    changes: Vec<Change>,
+    waiting: Waiting,
     is_ending: bool,
 }
 
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Store {
-    /// Hands over changes in order of their numbers; `changes` is empty afterwards. Returns how many wait.
-    pub fn push(&self, changes: &mut Vec<Change>) -> usize {
-        let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let was_empty = queue.changes.is_empty();
-        queue.changes.append(changes);
-        let waiting = queue.changes.len();
+    /// Takes down a change, in order of their numbers; it is written after the next [`Store::submit`].
+    pub fn note(&mut self, change: &Change) {
+        self.noted.changes += 1;
+        self.noted.last = change.number.0;
+        let Some(registrant) = change.after.as_ref().or(change.before.as_ref()) else { return };
+        if registrant.origin == Origin::Configured {
+            // The configuration keeps it, and alone says when it ends.
+            return;
+        }
+        let times = self.times.get_or_insert_with(|| Times { now: self.clock.now(), wall_ms: wall_clock_ms() });
+        let octets = &mut self.noted.octets;
+        match change.kind {
+            ChangeKind::Added | ChangeKind::Changed => {
+                record::put_entry(octets, change.number.0, registrant, times.stored(change.lease));
+            }
+            ChangeKind::Refreshed => {
+                let lease = times.stored(change.lease);
+                let refresh = StoredRefresh { change: change.number.0, lease, source: registrant.source };
+                record::put_refresh(octets, registrant.id, &refresh);
+            }
+            ChangeKind::Withdrawn | ChangeKind::Expired => {
+                record::put_removal(octets, registrant.id, change.number.0);
+            }
+            // It went when it expired.
+            ChangeKind::Collected => {}
+        }
+    }
+
+    /// How many changes were noted and not yet submitted.
+    pub fn noted(&self) -> usize {
+        self.noted.changes
+    }
+
+    /// Hands over what was noted. Returns how much waits.
+    pub fn submit(&mut self) -> Backlog {
+        if self.noted.changes == 0 {
+            return self.backlog();
+        }
+        self.times = None;
+        let mut queue = self.shared.lock();
+        let waiting = &mut queue.waiting;
+        let was_empty = waiting.changes == 0;
+        if was_empty {
+            std::mem::swap(waiting, &mut self.noted);
+        } else {
+            waiting.octets.extend_from_slice(&self.noted.octets);
+            waiting.changes += self.noted.changes;
+            waiting.last = self.noted.last;
+        }
+        let backlog = Backlog { changes: waiting.changes, octets: waiting.octets.len() };
         drop(queue);
+        self.noted.clear();
         if was_empty {
             self.shared.work.notify_one();
         }
-        waiting
+        backlog
     }
 
-    /// How many changes wait.
-    pub fn backlog(&self) -> usize {
-        self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner).changes.len()
+    /// How much waits.
+    pub fn backlog(&self) -> Backlog {
+        let queue = self.shared.lock();
+        Backlog { changes: queue.waiting.changes, octets: queue.waiting.octets.len() }
     }
 
     /// The number up to which all changes are on disk.
@@ -419,7 +413,8 @@ impl Store {
     /// # Errors
     /// When something could not be written.
     pub fn finish(mut self) -> Result<(), StoreError> {
-        self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner).is_ending = true;
+        self.submit();
+        self.shared.lock().is_ending = true;
         self.shared.work.notify_one();
         self.join()
     }
@@ -428,118 +423,87 @@ impl Store {
         match self.thread.take().map(JoinHandle::join) {
             None => Ok(()),
             Some(Ok(outcome)) => outcome,
-            Some(Err(_)) => Err(StoreError::Engine(fjall::Error::Poisoned)),
+            Some(Err(_)) => Err(StoreError::Journal(io::Error::other("its thread panicked"))),
         }
     }
 }
 
 /// What the thread owns.
 struct Writer {
-    files: Files,
-    clock: Clock,
+    journal: Journal,
     shared: Arc<Shared>,
     wake: mpsc::Sender<()>,
     counters: Arc<ShellCounters>,
-    /// Reused for every record.
-    record: Vec<u8>,
-    /// What a batch holds already for an entry; reused for every batch.
-    latest: HashMap<u64, Written>,
-}
-
-/// What the later part of a batch says about an entry.
-#[derive(Debug, Clone, Copy, Default)]
-struct Written {
-    is_entry_settled: bool,
-    is_lease_settled: bool,
+    /// Last, so that the lock is given back when all else is closed.
+    _directory: DataDirectory,
 }
 
 impl Writer {
     fn run(mut self) -> Result<(), StoreError> {
-        let mut changes = Vec::new();
-        while self.next(&mut changes) {
-            if let Err(error) = self.commit(&changes) {
+        let mut waiting = Waiting::default();
+        while self.next(&mut waiting) {
+            if let Err(error) = self.commit(&waiting) {
                 tracing::error!("{error}");
                 return Err(error);
             }
-            changes.clear();
+            waiting.clear();
         }
         Ok(())
     }
 
     /// Waits for changes and takes all; false when there will be none any more.
-    fn next(&self, changes: &mut Vec<Change>) -> bool {
-        let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        while queue.changes.is_empty() && !queue.is_ending {
+    fn next(&self, waiting: &mut Waiting) -> bool {
+        let mut queue = self.shared.lock();
+        while queue.waiting.changes == 0 && !queue.is_ending {
             queue = self.shared.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
-        std::mem::swap(&mut queue.changes, changes);
-        !changes.is_empty()
+        std::mem::swap(&mut queue.waiting, waiting);
+        waiting.changes > 0
     }
 
-    /// Writes changes as one batch; they are on disk when this returns.
-    fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
-        let Some(ChangeNumber(last)) = changes.last().map(|change| change.number) else { return Ok(()) };
-        let started = Instant::now();
-        let times = Times { now: self.clock.now(), wall_ms: wall_clock_ms() };
-        let mut octets = 0;
-        let mut batch = fjall::OwnedWriteBatch::with_capacity(self.files.database.clone(), changes.len() + 1)
-            .durability(Some(PersistMode::SyncData));
-        self.latest.clear();
-        // Backwards, so that the last word about an entry is heard first: within a batch a key may stand only once.
-        for change in changes.iter().rev() {
-            let Some(registrant) = change.after.as_ref().or(change.before.as_ref()) else { continue };
-            if registrant.origin == Origin::Configured {
-                // The configuration keeps it, and alone says when it ends.
-                continue;
-            }
-            let key = registrant.id.0.to_be_bytes();
-            let written = self.latest.entry(registrant.id.0).or_default();
-            match change.kind {
-                ChangeKind::Added | ChangeKind::Changed => {
-                    if !written.is_entry_settled {
-                        record::encode_entry(&mut self.record, change.number.0, registrant, times.stored(change.lease));
-                        octets += self.record.len();
-                        batch.insert(&self.files.entries, key, &self.record[..]);
-                    }
-                    *written = Written { is_entry_settled: true, is_lease_settled: true };
-                }
-                ChangeKind::Refreshed => {
-                    if !written.is_lease_settled {
-                        let lease = times.stored(change.lease);
-                        let refresh = StoredRefresh { change: change.number.0, lease, source: registrant.source };
-                        record::encode_refresh(&mut self.record, &key, &refresh);
-                        octets += self.record.len();
-                        batch.insert(&self.files.leases, key, &self.record[..]);
-                    }
-                    written.is_lease_settled = true;
-                }
-                ChangeKind::Withdrawn | ChangeKind::Expired => {
-                    if !written.is_entry_settled {
-                        batch.remove(&self.files.entries, key);
-                    }
-                    if !written.is_lease_settled {
-                        batch.remove(&self.files.leases, key);
-                    }
-                    *written = Written { is_entry_settled: true, is_lease_settled: true };
-                }
-                // It went when it expired.
-                ChangeKind::Collected => {}
-            }
+    /// Writes changes; they are on disk when this returns.
+    fn commit(&mut self, waiting: &Waiting) -> Result<(), StoreError> {
+        let mut started = Instant::now();
+        write(&mut self.journal, waiting, wall_clock_ms(), |last| {
+            let ended = Instant::now();
+            self.counters.store_batches.add(1);
+            self.counters.store_commit_us.add((ended - started).as_micros() as u64);
+            started = ended;
+            self.shared.durable.store(last, Ordering::Release);
+            // A full channel means that the loop has yet to look.
+            let _ = self.wake.try_send(());
+        })?;
+        self.counters.store_changes.add(waiting.changes as u64);
+        self.counters.store_octets.add(waiting.octets.len() as u64);
+        // A block that follows at once tells the same.
+        if self.shared.lock().waiting.changes == 0 {
+            self.journal.tell_progress()?;
         }
-        record::encode_mark(&mut self.record, MARK_KEY, Mark { change: last, wall_ms: times.wall_ms });
-        batch.insert(&self.files.marks, MARK_KEY, &self.record[..]);
-        batch.commit()?;
-        // Without waiting for the disk: this file need not be younger than the store, only outside of it.
-        write_progress(&self.files.progress, last).map_err(StoreError::Progress)?;
-
-        self.counters.store_batches.add(1);
-        self.counters.store_changes.add(changes.len() as u64);
-        self.counters.store_octets.add(octets as u64);
-        self.counters.store_commit_us.add(started.elapsed().as_micros() as u64);
-        self.shared.durable.store(last, Ordering::Release);
-        // A full channel means that the loop has yet to look.
-        let _ = self.wake.try_send(());
         Ok(())
+    }
+}
+
+/// Writes records in as many blocks as it takes; tells after each one which change is the last one on disk.
+fn write(journal: &mut Journal, waiting: &Waiting, wall_ms: u64, mut told: impl FnMut(u64)) -> Result<(), StoreError> {
+    let mut rest = &waiting.octets[..];
+    loop {
+        let (mut octets, mut count, mut last) = (0, 0, journal.reached());
+        while octets < BLOCK_RECORDS_MAX
+            && let Some((frame, _)) = Frame::first(&rest[octets..])
+        {
+            octets += frame.octets.len();
+            count += 1;
+            last = frame.change;
+        }
+        let (records, further) = rest.split_at(octets);
+        rest = further;
+        // Not all changes leave a record.
+        let last = if rest.is_empty() { waiting.last } else { last };
+        journal.append(records, count, last, wall_ms)?;
+        told(last);
+        if rest.is_empty() {
+            return Ok(());
+        }
     }
 }
 

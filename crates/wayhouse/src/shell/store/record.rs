@@ -1,23 +1,119 @@
-//! The records of the store: a versioned shape of our own, with a checksum over key and content.
+//! The records of the journal: frames of a shape of our own, each with a checksum.
 //!
 //! ```text
-//! version 1 | checksum 8 (XXH3 of the key and all that follows) | change number 8 | content        integers little-endian
-//! entry   lifetime 4, expiry 8 | flags 1 | origin 1 | text: name, sector, base, links | attributes | owner | source | link scope
-//! lease   lifetime 4, expiry 8 | source
-//! mark    wall clock 8
-//! text    length 4, UTF-8      list  count 2, items      address  family 1 (0 none, 4, 6), octets, for sources port 2 and scope 4
+//! frame    length 4 | checksum 8 | body                      integers little-endian; the length is that of the body
+//! body     kind 1 | change number 8 | entry 8 | content      the checksum is XXH3 of the body, seeded with its length
+//! entry    lifetime 4, expiry 8 | flags 1 | origin 1 | text: name, sector, base, links | attributes | owner | source | link scope
+//! refresh  lifetime 4, expiry 8 | source
+//! removal  nothing
+//! text     length 4, UTF-8      list  count 2, items      address  family 1 (0 none, 4, 6), octets, for sources port 2 and scope 4
 //! ```
 //!
-//! Times are milliseconds since 1970: an `Instant` means nothing to the next run. A lease record follows a refresh and
-//! counts where its change number is higher than the entry's.
+//! Times are milliseconds since 1970: an `Instant` means nothing to the next run. A refresh counts where its change
+//! number is higher than the entry's. The version of the shape stands in the header of the block (see `block.rs`).
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 use wayhouse_registry::{Credentials, EntryId, Origin, Registrant};
 
-/// The shape written. Others are not read: a newer program wrote them.
-const VERSION: u8 = 1;
-const PREFIX_OCTETS: usize = 1 + 8 + 8;
+/// Octets in front of a body.
+const PREFIX_OCTETS: usize = 4 + 8;
+/// Octets of a body in front of its content.
+const SUBJECT_OCTETS: usize = 1 + 8 + 8;
+/// Octets of the largest refresh, one from an IPv6 address. What a refresh counts as, so that its size need not be kept.
+pub const REFRESH_OCTETS_MAX: usize = PREFIX_OCTETS + SUBJECT_OCTETS + 12 + 1 + 16 + 2 + 4;
+
+/// What a record says about its entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// What the entry is.
+    Entry,
+    /// That its lease was renewed.
+    Refresh,
+    /// That it is gone.
+    Removal,
+}
+
+/// One record, its content not yet read.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame<'a> {
+    /// All of its octets.
+    pub octets: &'a [u8],
+    /// What it says.
+    pub kind: Kind,
+    /// The change that wrote it.
+    pub change: u64,
+    /// The entry that it is about.
+    pub id: EntryId,
+}
+
+impl<'a> Frame<'a> {
+    /// The first frame of some octets, and what follows it. `None` when they do not begin with a frame; whether it is
+    /// as it was written is not looked at.
+    pub fn first(octets: &'a [u8]) -> Option<(Frame<'a>, &'a [u8])> {
+        let (frame, rest) = octets.split_at_checked(first_octets(octets)?)?;
+        let mut body = Reader(&frame[PREFIX_OCTETS..]);
+        let kind = match body.octet()? {
+            1 => Kind::Entry,
+            2 => Kind::Refresh,
+            3 => Kind::Removal,
+            _ => return None,
+        };
+        let change = u64::from_le_bytes(body.array()?);
+        let id = EntryId(u64::from_le_bytes(body.array()?));
+        Some((Frame { octets: frame, kind, change, id }, rest))
+    }
+
+    /// Whether it is as it was written.
+    pub fn is_intact(&self) -> bool {
+        let (prefix, body) = self.octets.split_at(PREFIX_OCTETS);
+        prefix[4..] == checksum(body).to_le_bytes()
+    }
+
+    fn content(&self) -> Reader<'a> {
+        Reader(&self.octets[PREFIX_OCTETS + SUBJECT_OCTETS..])
+    }
+}
+
+/// The octets that the first frame claims for itself.
+fn first_octets(octets: &[u8]) -> Option<usize> {
+    let body: [u8; 4] = *octets.first_chunk()?;
+    PREFIX_OCTETS.checked_add(u32::from_le_bytes(body) as usize)
+}
+
+/// What some octets hold that should be frames.
+#[derive(Debug)]
+pub struct Frames<'a> {
+    rest: &'a [u8],
+    must_check: bool,
+}
+
+impl<'a> Frames<'a> {
+    /// The frames of octets that are known to be as they were written.
+    pub fn trusted(octets: &'a [u8]) -> Frames<'a> {
+        Frames { rest: octets, must_check: false }
+    }
+    /// The frames among these octets that are as they were written.
+    pub fn intact(octets: &'a [u8]) -> Frames<'a> {
+        Frames { rest: octets, must_check: true }
+    }
+}
+
+impl<'a> Iterator for Frames<'a> {
+    type Item = Frame<'a>;
+    fn next(&mut self) -> Option<Frame<'a>> {
+        loop {
+            // A length that was damaged leads astray; then nothing behind it has a fitting checksum.
+            let octets = first_octets(self.rest).filter(|&octets| octets <= self.rest.len())?;
+            let frame = Frame::first(self.rest);
+            self.rest = &self.rest[octets..];
+            match frame {
+                Some((frame, _)) if !self.must_check || frame.is_intact() => return Some(frame),
+                _ => {}
+            }
+        }
+    }
+}
 
 /// A lease as it stands on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,32 +146,9 @@ pub struct StoredRefresh {
     pub source: Option<SocketAddr>,
 }
 
-/// How far the store has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mark {
-    /// The last change written.
-    pub change: u64,
-    /// The time of day when it was written, milliseconds since 1970.
-    pub wall_ms: u64,
-}
-
-/// Why a record cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum RecordFault {
-    /// A shape that this program does not know.
-    #[error("shape {0} is not known")]
-    Version(u8),
-    /// Its octets are not those that were written.
-    #[error("the checksum does not fit")]
-    Checksum,
-    /// The checksum fits, but the content makes no sense.
-    #[error("the content makes no sense")]
-    Content,
-}
-
-/// Writes an entry over what `out` holds.
-pub fn encode_entry(out: &mut Vec<u8>, change: u64, registrant: &Registrant, lease: StoredLease) {
-    start(out, change);
+/// Appends an entry.
+pub fn put_entry(out: &mut Vec<u8>, change: u64, registrant: &Registrant, lease: StoredLease) {
+    let start = begin(out, Kind::Entry, change, registrant.id);
     put_lease(out, lease);
     out.push(u8::from(registrant.is_base_explicit));
     out.push(match registrant.origin {
@@ -103,22 +176,17 @@ pub fn encode_entry(out: &mut Vec<u8>, change: u64, registrant: &Registrant, lea
     put_address(out, owner.address);
     put_source(out, registrant.source);
     put_option(out, registrant.link_scope.map(u32::to_le_bytes).as_ref().map(|scope| scope.as_slice()));
-    finish(out, &registrant.id.0.to_be_bytes());
+    finish(out, start);
 }
 
-/// Reads an entry.
-///
-/// # Errors
-/// See [`RecordFault`].
-pub fn decode_entry(key: &[u8], record: &[u8]) -> Result<StoredEntry, RecordFault> {
-    let (change, content) = check(key, record)?;
-    let id = EntryId(u64::from_be_bytes(key.try_into().map_err(|_| RecordFault::Content)?));
-    let mut reader = Reader(content);
-    let entry = read_entry(&mut reader, id).map(|(lease, registrant)| StoredEntry { change, lease, registrant });
-    entry.filter(|_| reader.0.is_empty()).ok_or(RecordFault::Content)
+/// Reads an entry from an intact frame; `None` when its content makes no sense.
+pub fn read_entry(frame: &Frame<'_>) -> Option<StoredEntry> {
+    let mut content = frame.content();
+    let (lease, registrant) = read_registrant(&mut content, frame.id)?;
+    content.0.is_empty().then_some(StoredEntry { change: frame.change, lease, registrant })
 }
 
-fn read_entry(reader: &mut Reader<'_>, id: EntryId) -> Option<(StoredLease, Registrant)> {
+fn read_registrant(reader: &mut Reader<'_>, id: EntryId) -> Option<(StoredLease, Registrant)> {
     let lease = reader.lease()?;
     let is_base_explicit = reader.octet()? != 0;
     let origin = match reader.octet()? {
@@ -154,72 +222,53 @@ fn read_entry(reader: &mut Reader<'_>, id: EntryId) -> Option<(StoredLease, Regi
     Some((lease, registrant))
 }
 
-/// Writes a refresh over what `out` holds.
-pub fn encode_refresh(out: &mut Vec<u8>, key: &[u8], refresh: &StoredRefresh) {
-    start(out, refresh.change);
+/// Appends a refresh.
+pub fn put_refresh(out: &mut Vec<u8>, id: EntryId, refresh: &StoredRefresh) {
+    let start = begin(out, Kind::Refresh, refresh.change, id);
     put_lease(out, refresh.lease);
     put_source(out, refresh.source);
-    finish(out, key);
+    finish(out, start);
 }
 
-/// Reads a refresh.
-///
-/// # Errors
-/// See [`RecordFault`].
-pub fn decode_refresh(key: &[u8], record: &[u8]) -> Result<StoredRefresh, RecordFault> {
-    let (change, content) = check(key, record)?;
-    let mut reader = Reader(content);
-    let lease = reader.lease().ok_or(RecordFault::Content)?;
-    let source = reader.source().ok_or(RecordFault::Content)?;
-    Ok(StoredRefresh { change, lease, source })
+/// Reads a refresh from an intact frame; `None` when its content makes no sense.
+pub fn read_refresh(frame: &Frame<'_>) -> Option<StoredRefresh> {
+    let mut content = frame.content();
+    let refresh = StoredRefresh { change: frame.change, lease: content.lease()?, source: content.source()? };
+    content.0.is_empty().then_some(refresh)
 }
 
-/// Writes a mark over what `out` holds.
-pub fn encode_mark(out: &mut Vec<u8>, key: &[u8], mark: Mark) {
-    start(out, mark.change);
-    out.extend_from_slice(&mark.wall_ms.to_le_bytes());
-    finish(out, key);
+/// Appends a removal.
+pub fn put_removal(out: &mut Vec<u8>, id: EntryId, change: u64) {
+    let start = begin(out, Kind::Removal, change, id);
+    finish(out, start);
 }
 
-/// Reads a mark.
-///
-/// # Errors
-/// See [`RecordFault`].
-pub fn decode_mark(key: &[u8], record: &[u8]) -> Result<Mark, RecordFault> {
-    let (change, content) = check(key, record)?;
-    let wall_ms = content.try_into().map(u64::from_le_bytes).map_err(|_| RecordFault::Content)?;
-    Ok(Mark { change, wall_ms })
+/// Opens a frame; returns where it starts.
+fn begin(out: &mut Vec<u8>, kind: Kind, change: u64, id: EntryId) -> usize {
+    let start = out.len();
+    let mut opening = [0; PREFIX_OCTETS + SUBJECT_OCTETS];
+    opening[PREFIX_OCTETS] = match kind {
+        Kind::Entry => 1,
+        Kind::Refresh => 2,
+        Kind::Removal => 3,
+    };
+    opening[PREFIX_OCTETS + 1..][..8].copy_from_slice(&change.to_le_bytes());
+    opening[PREFIX_OCTETS + 9..].copy_from_slice(&id.0.to_le_bytes());
+    out.extend_from_slice(&opening);
+    start
 }
 
-fn start(out: &mut Vec<u8>, change: u64) {
-    out.clear();
-    out.push(VERSION);
-    out.extend_from_slice(&[0; 8]);
-    out.extend_from_slice(&change.to_le_bytes());
+/// Closes the frame that starts at `start` and ends where `out` does.
+fn finish(out: &mut [u8], start: usize) {
+    let (prefix, body) = out[start..].split_at_mut(PREFIX_OCTETS);
+    let octets = u32::try_from(body.len()).expect("the registry's bounds keep an entry far below four gigabytes");
+    prefix[..4].copy_from_slice(&octets.to_le_bytes());
+    prefix[4..].copy_from_slice(&checksum(body).to_le_bytes());
 }
 
-fn finish(out: &mut [u8], key: &[u8]) {
-    let checksum = checksum(key, &out[9..]);
-    out[1..9].copy_from_slice(&checksum.to_le_bytes());
-}
-
-/// Covers the key too: a good record in the wrong place is not good.
-fn checksum(key: &[u8], content: &[u8]) -> u64 {
-    xxhash_rust::xxh3::xxh3_64_with_seed(content, xxhash_rust::xxh3::xxh3_64(key))
-}
-
-/// The change number and the content of a record that is as it was written.
-fn check<'a>(key: &[u8], record: &'a [u8]) -> Result<(u64, &'a [u8]), RecordFault> {
-    let prefix: &[u8; PREFIX_OCTETS] = record.first_chunk().ok_or(RecordFault::Checksum)?;
-    if prefix[0] != VERSION {
-        return Err(RecordFault::Version(prefix[0]));
-    }
-    let written = u64::from_le_bytes(*prefix[1..].first_chunk().expect("the prefix is long enough"));
-    if written != checksum(key, &record[9..]) {
-        return Err(RecordFault::Checksum);
-    }
-    let change = u64::from_le_bytes(*prefix[9..].first_chunk().expect("the prefix is long enough"));
-    Ok((change, &record[PREFIX_OCTETS..]))
+/// Covers the length too, which is the seed.
+fn checksum(body: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64_with_seed(body, body.len() as u64)
 }
 
 fn put_lease(out: &mut Vec<u8>, lease: StoredLease) {

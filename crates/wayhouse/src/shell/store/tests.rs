@@ -1,7 +1,8 @@
 use std::future::poll_fn;
 
-use wayhouse_registry::{Credentials, EntryId, Origin, Registrant};
+use wayhouse_registry::{ChangeNumber, Credentials, EntryId, Origin, Registrant};
 
+use super::journal::tests::SMALL;
 use super::*;
 
 fn registrant(id: u64, links: &str) -> Arc<Registrant> {
@@ -44,29 +45,36 @@ impl Changes {
 }
 
 fn open(directory: &tempfile::TempDir, clock: Clock) -> Archive {
-    Archive::open(DataDirectory::claim(directory.path()).unwrap(), 1 << 20, clock).unwrap()
+    Archive::open_with(DataDirectory::claim(directory.path()).unwrap(), clock, SMALL).unwrap()
 }
 
-fn read_back(archive: &Archive) -> (Report, Vec<Restored>) {
+fn read_back(archive: &mut Archive) -> (Report, Vec<Restored>) {
     let mut all = Vec::new();
     let report = archive.restore(|restored| {
         all.push(restored);
         true
     });
+    all.sort_by_key(|restored| restored.registrant.id);
     (report.unwrap(), all)
 }
 
-/// Writes each list of changes as (at least) one batch, waiting for it to be durable.
-async fn write(directory: &tempfile::TempDir, clock: Clock, batches: Vec<Vec<Change>>) {
-    let archive = open(directory, clock);
-    let (report, _) = read_back(&archive);
+/// Hands over a list of changes; whether they came to be durable.
+async fn try_write(store: &mut Store, changes: &[Change]) -> Result<(), StoreError> {
+    changes.iter().for_each(|change| store.note(change));
+    store.submit();
+    while store.durable() < changes.last().unwrap().number.0 {
+        poll_fn(|context| store.poll_progress(context)).await?;
+    }
+    Ok(())
+}
+
+/// Writes each list of changes as (at least) one block, waiting for it to be durable.
+async fn write_all(directory: &tempfile::TempDir, clock: Clock, batches: Vec<Vec<Change>>) {
+    let mut archive = open(directory, clock);
+    let (report, _) = read_back(&mut archive);
     let mut store = archive.start(report.last_change, Arc::default()).unwrap();
-    for mut batch in batches {
-        let last = batch.last().unwrap().number.0;
-        store.push(&mut batch);
-        while store.durable() < last {
-            poll_fn(|context| store.poll_progress(context)).await.unwrap();
-        }
+    for batch in batches {
+        try_write(&mut store, &batch).await.unwrap();
     }
     store.finish().unwrap();
 }
@@ -85,9 +93,9 @@ async fn what_is_durable_is_read_back() {
         changes.make(Refreshed, &one, 800),
         changes.make(Withdrawn, &three, 600),
     ];
-    write(&directory, clock, vec![first, second]).await;
+    write_all(&directory, clock, vec![first, second]).await;
 
-    let (report, restored) = read_back(&open(&directory, clock));
+    let (report, restored) = read_back(&mut open(&directory, clock));
     assert_eq!(report, Report { restored: 2, last_change: 6, ..Report::default() });
     let found: Vec<_> =
         restored.iter().map(|r| (r.registrant.id.0, &*r.registrant.links, r.lease.lifetime_s)).collect();
@@ -98,7 +106,7 @@ async fn what_is_durable_is_read_back() {
     }
 }
 
-/// In one batch a key may stand only once; what counts is the last word about each entry.
+/// What counts is the last word about each entry.
 #[tokio::test(flavor = "current_thread")]
 async fn last_word_of_a_batch_counts() {
     let directory = tempfile::tempdir().unwrap();
@@ -123,8 +131,8 @@ async fn last_word_of_a_batch_counts() {
         changes.make(Expired, &entry(5, "</a>"), 600),
         changes.make(Collected, &entry(5, "</a>"), 600),
     ];
-    write(&directory, clock, vec![batch]).await;
-    let (_, restored) = read_back(&open(&directory, clock));
+    write_all(&directory, clock, vec![batch]).await;
+    let (_, restored) = read_back(&mut open(&directory, clock));
     let found: Vec<_> =
         restored.iter().map(|r| (r.registrant.id.0, &*r.registrant.links, r.lease.lifetime_s)).collect();
     assert_eq!(found, [(1, "</b>", 600), (3, "</c>", 700), (4, "</d>", 660)]);
@@ -139,62 +147,116 @@ async fn leases_that_end_during_downtime_are_dropped_and_removed() {
     let batch = (1..=5)
         .map(|id| changes.make(ChangeKind::Added, &registrant(id, ""), if id < 4 { 100 } else { 1000 }))
         .collect();
-    write(&directory, clock, vec![batch]).await;
-    let (report, restored) = read_back(&open(&directory, clock));
+    write_all(&directory, clock, vec![batch]).await;
+    let (report, restored) = read_back(&mut open(&directory, clock));
     assert_eq!((report.restored, report.expired), (2, 3));
     let age = restored[0].lease.age(clock.now()).as_secs();
     assert!((100..130).contains(&age), "the lease goes on where it was: {age}");
-    let (report, _) = read_back(&open(&directory, clock));
+    let (report, _) = read_back(&mut open(&directory, clock));
     assert_eq!((report.restored, report.expired), (2, 0));
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn damaged_records_are_counted_and_cost_nothing_else() {
+/// What was noted, submitted or is being written when the store is closed is written.
+#[test]
+fn nothing_is_left_behind_at_the_end() {
     let directory = tempfile::tempdir().unwrap();
     let clock = Clock::start();
     let mut changes = Changes::starting(&clock);
-    let batch = (1..=4).map(|id| changes.make(ChangeKind::Added, &registrant(id, "</x>"), 600)).collect();
-    write(&directory, clock, vec![batch]).await;
-    let archive = open(&directory, clock);
-    for (id, damage) in [(1u64, 9), (3, 0)] {
-        let key = id.to_be_bytes();
-        let mut record = archive.files.entries.get(key).unwrap().unwrap().to_vec();
-        record[damage] ^= 0xff;
-        archive.files.entries.insert(key, record).unwrap();
+    for round in 1..=20 {
+        let mut archive = open(&directory, clock);
+        let (report, _) = read_back(&mut archive);
+        assert_eq!(report, Report { restored: (round - 1) * 3, last_change: changes.number, ..Report::default() });
+        let mut store = archive.start(report.last_change, Arc::default()).unwrap();
+        for step in 0..3 {
+            let registrant = registrant(changes.number + 1, "</x>");
+            store.note(&changes.make(ChangeKind::Added, &registrant, 600));
+            // The last one is submitted by the end, in every other round.
+            if step < 2 || round % 2 == 0 {
+                store.submit();
+            }
+        }
+        store.finish().unwrap();
     }
-    let (report, restored) = read_back(&archive);
-    assert_eq!(report, Report { restored: 2, damaged: 2, last_change: 4, ..Report::default() });
-    assert_eq!(restored.iter().map(|r| r.registrant.id.0).collect::<Vec<_>>(), [2, 4]);
 }
 
-/// The storage engine takes a damaged batch for the end of its journal; the progress file knows better.
+/// A burst is written as several blocks, and told as they are done.
 #[tokio::test(flavor = "current_thread")]
-async fn a_lost_tail_is_noticed() {
+async fn bursts_are_split() {
     let directory = tempfile::tempdir().unwrap();
     let clock = Clock::start();
     let mut changes = Changes::starting(&clock);
-    let batch = (1..=4).map(|id| changes.make(ChangeKind::Added, &registrant(id, "</x>"), 600)).collect();
-    write(&directory, clock, vec![batch]).await;
-    let archive = open(&directory, clock);
-    write_progress(&archive.files.progress, 9).unwrap();
-    drop(archive);
-    let (report, _) = read_back(&open(&directory, clock));
-    assert_eq!((report.missing_changes, report.last_change), (5, 9));
-    // A progress file that makes no sense says nothing.
-    std::fs::write(directory.path().join("progress"), [3; 16]).unwrap();
-    let (report, _) = read_back(&open(&directory, clock));
-    assert_eq!((report.missing_changes, report.last_change), (0, 4));
+    let links = "x".repeat(60_000);
+    let mut batch: Vec<_> = (1..=20).map(|id| changes.make(ChangeKind::Added, &registrant(id, &links), 600)).collect();
+    // One that leaves no record.
+    batch.push(changes.make(ChangeKind::Collected, &registrant(30, ""), 600));
+    // Larger than a block, and than a segment.
+    let huge = "y".repeat(700_000);
+    let second = vec![changes.make(ChangeKind::Added, &registrant(21, &huge), 600)];
+    write_all(&directory, clock, vec![batch, second]).await;
+    let (report, restored) = read_back(&mut open(&directory, clock));
+    assert_eq!(report, Report { restored: 21, last_change: 22, ..Report::default() });
+    assert_eq!(restored[20].registrant.links.len(), 700_000);
 }
 
+/// The clock of the machine stands an hour before the last write: what had ended by then stays ended.
 #[tokio::test(flavor = "current_thread")]
-async fn a_newer_store_is_left_alone() {
+async fn a_clock_set_back_revives_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let clock = Clock::start();
-    let archive = open(&directory, clock);
-    archive.files.marks.insert(MARK_KEY, [2; 30]).unwrap();
+    let mut changes = Changes::starting(&clock);
+    let mut archive = open(&directory, clock);
+    let mut octets = Vec::new();
+    for (id, lifetime_s) in [(1, 1800), (2, 7200)] {
+        let change = changes.make(ChangeKind::Added, &registrant(id, ""), lifetime_s);
+        let times = Times { now: clock.now(), wall_ms: wall_clock_ms() };
+        record::put_entry(&mut octets, change.number.0, &change.after.unwrap(), times.stored(change.lease));
+    }
+    archive.journal.append(&octets, 2, 2, wall_clock_ms() + 3_600_000).unwrap();
     drop(archive);
-    let outcome = Archive::open(DataDirectory::claim(directory.path()).unwrap(), 1 << 20, clock);
-    assert!(matches!(outcome, Err(StoreError::Newer(_))));
+    let (report, restored) = read_back(&mut open(&directory, clock));
+    assert_eq!((report.restored, report.expired, restored[0].registrant.id.0), (1, 1, 2));
+    // Writing the removal has not set the clock back either.
+    assert_eq!(read_back(&mut open(&directory, clock)).0, Report { restored: 1, last_change: 2, ..Report::default() });
+}
+
+fn disk_is_full(_: &File, _: u64) -> io::Result<()> {
+    Err(io::ErrorKind::StorageFull.into())
+}
+
+/// When there is no room for a further segment, the store ends, and nothing that it said to be durable is lost.
+#[tokio::test(flavor = "current_thread")]
+async fn a_full_disk_ends_the_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Clock::start();
+    let mut changes = Changes::starting(&clock);
+    write_all(&directory, clock, vec![vec![changes.make(ChangeKind::Added, &registrant(1, ""), 600)]]).await;
+    let full = Settings { fill: disk_is_full, ..SMALL };
+    let archive = Archive::open_with(DataDirectory::claim(directory.path()).unwrap(), clock, full).unwrap();
+    let mut store = archive.start(changes.number, Arc::default()).unwrap();
+    let mut durable = changes.number;
+    let error = loop {
+        let links = "x".repeat(1000);
+        let change = changes.make(ChangeKind::Added, &registrant(changes.number + 1, &links), 600);
+        match try_write(&mut store, &[change]).await {
+            Ok(()) => durable = changes.number,
+            Err(error) => break error,
+        }
+        assert!(durable < 10_000, "the disk is full some time");
+    };
+    assert!(error.to_string().starts_with("the store failed: "), "{error}");
+    assert_eq!(store.durable(), durable);
+    drop(store);
+    let (report, _) = read_back(&mut open(&directory, clock));
+    assert_eq!(report, Report { restored: durable, last_change: durable, ..Report::default() });
+}
+
+#[test]
+fn stores_of_other_kinds_are_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("registry")).unwrap();
+    let error = Archive::open(DataDirectory::claim(directory.path()).unwrap(), Clock::start()).unwrap_err();
+    assert!(matches!(error, StoreError::Foreign(_)), "{error}");
+    assert!(!directory.path().join("journal").exists());
 }
 
 #[test]
@@ -234,8 +296,8 @@ async fn what_the_configuration_keeps_is_not_written() {
         changes.make(Refreshed, &configured, 600),
         changes.make(Changed, &configured, 600),
     ];
-    write(&directory, clock, vec![batch]).await;
-    let (report, restored) = read_back(&open(&directory, clock));
+    write_all(&directory, clock, vec![batch]).await;
+    let (report, restored) = read_back(&mut open(&directory, clock));
     assert_eq!(report, Report { restored: 1, last_change: 4, ..Report::default() });
     assert_eq!(restored[0].registrant.id, EntryId(1));
 }

@@ -39,84 +39,112 @@ fn entries() -> Vec<StoredEntry> {
     [plain, full, simple].into_iter().map(|registrant| StoredEntry { change: 77, lease, registrant }).collect()
 }
 
-fn encoded(entry: &StoredEntry) -> ([u8; 8], Vec<u8>) {
-    let mut record = b"left over".to_vec();
-    encode_entry(&mut record, entry.change, &entry.registrant, entry.lease);
-    (entry.registrant.id.0.to_be_bytes(), record)
+fn encoded(entry: &StoredEntry) -> Vec<u8> {
+    let mut octets = Vec::new();
+    put_entry(&mut octets, entry.change, &entry.registrant, entry.lease);
+    octets
+}
+
+/// The only frame of some octets.
+fn only(octets: &[u8]) -> Frame<'_> {
+    let (frame, rest) = Frame::first(octets).unwrap();
+    assert!(rest.is_empty());
+    frame
 }
 
 #[test]
 fn entries_are_read_as_written() {
     for entry in entries() {
-        let (key, record) = encoded(&entry);
-        assert_eq!(decode_entry(&key, &record), Ok(entry));
+        let octets = encoded(&entry);
+        let frame = only(&octets);
+        assert!(frame.is_intact());
+        assert_eq!((frame.kind, frame.change, frame.id), (Kind::Entry, entry.change, entry.registrant.id));
+        assert_eq!(read_entry(&frame), Some(entry));
     }
 }
 
-/// No change of any octet, no cut and no other key goes unnoticed.
+/// No change of any octet and no cut goes unnoticed.
 #[test]
 fn damage_is_noticed() {
     for entry in entries() {
-        let (key, record) = encoded(&entry);
-        for at in 1..record.len() {
-            let mut damaged = record.clone();
+        let octets = encoded(&entry);
+        for at in 0..octets.len() {
+            let mut damaged = octets.clone();
             damaged[at] ^= 0x40;
-            assert_eq!(decode_entry(&key, &damaged), Err(RecordFault::Checksum), "octet {at}");
+            assert_eq!(Frames::intact(&damaged).count(), 0, "octet {at}");
+            assert_eq!(Frames::intact(&octets[..at]).count(), 0);
         }
-        for octets in 0..record.len() {
-            assert_eq!(decode_entry(&key, &record[..octets]), Err(RecordFault::Checksum));
-        }
-        assert_eq!(decode_entry(&[0; 8], &record), Err(RecordFault::Checksum));
     }
 }
 
-/// Content that a checksum covers but that no program of ours wrote ends as a fault, not as a panic.
+/// Damage in one record costs that one, damage of its length those behind it too.
 #[test]
-fn nonsense_under_a_good_checksum_is_a_fault() {
+fn what_is_intact_is_found_between_damage() {
+    let mut octets = Vec::new();
+    let mut starts = Vec::new();
+    for change in 1..=4 {
+        starts.push(octets.len());
+        put_removal(&mut octets, EntryId(change), change);
+    }
+    let intact = |octets: &[u8]| Frames::intact(octets).map(|frame| frame.change).collect::<Vec<_>>();
+    assert_eq!(intact(&octets), [1, 2, 3, 4]);
+    let mut damaged = octets.clone();
+    damaged[starts[2] - 1] ^= 1;
+    assert_eq!(intact(&damaged), [1, 3, 4]);
+    let mut damaged = octets.clone();
+    damaged[starts[1]] ^= 1;
+    assert_eq!(intact(&damaged), [1]);
+    // A kind that nobody wrote is damage too, though a checksum may cover it.
+    let mut forged = octets.clone();
+    forged[starts[1] + PREFIX_OCTETS] = 9;
+    assert_eq!(intact(&forged), [1, 3, 4]);
+}
+
+/// Closes a frame anew over forged content.
+fn forge(octets: &mut [u8]) {
+    finish(octets, 0);
+}
+
+/// Content that a checksum covers but that no program of ours wrote ends as nothing, not as a panic.
+#[test]
+fn nonsense_under_a_good_checksum_is_nothing() {
     for entry in entries() {
-        let (key, record) = encoded(&entry);
-        for at in PREFIX_OCTETS..record.len() {
+        let octets = encoded(&entry);
+        for at in PREFIX_OCTETS + SUBJECT_OCTETS..octets.len() {
             for octet in [0, 1, 0x7f, 0xff] {
-                let mut forged = record.clone();
+                let mut forged = octets.clone();
                 forged[at] = octet;
-                finish(&mut forged, &key);
-                if let Err(fault) = decode_entry(&key, &forged) {
-                    assert_eq!(fault, RecordFault::Content);
-                }
+                forge(&mut forged);
+                let frame = only(&forged);
+                assert!(frame.is_intact());
+                let _ = read_entry(&frame);
             }
-            let mut cut = record[..at].to_vec();
-            finish(&mut cut, &key);
-            assert_eq!(decode_entry(&key, &cut), Err(RecordFault::Content));
+            let mut cut = octets[..at].to_vec();
+            forge(&mut cut);
+            assert_eq!(read_entry(&only(&cut)), None);
         }
-        let mut longer = record.clone();
+        let mut longer = octets.clone();
         longer.push(0);
-        finish(&mut longer, &key);
-        assert_eq!(decode_entry(&key, &longer), Err(RecordFault::Content));
+        forge(&mut longer);
+        assert_eq!(read_entry(&only(&longer)), None);
     }
 }
 
 #[test]
-fn a_newer_shape_is_named() {
-    let (key, mut record) = encoded(&entries()[0]);
-    record[0] = 2;
-    assert_eq!(decode_entry(&key, &record), Err(RecordFault::Version(2)));
-}
-
-#[test]
-fn refreshes_and_marks_are_read_as_written() {
-    let key = [9; 8];
+fn refreshes_and_removals_are_read_as_written() {
     let lease = StoredLease { lifetime_s: 1, expires_ms: u64::MAX };
-    for source in [None, Some("[2001:db8::2]:5683".parse().unwrap())] {
+    for source in [None, Some("192.0.2.1:1".parse().unwrap()), Some("[2001:db8::2]:5683".parse().unwrap())] {
         let refresh = StoredRefresh { change: 5, lease, source };
-        let mut record = Vec::new();
-        encode_refresh(&mut record, &key, &refresh);
-        assert_eq!(decode_refresh(&key, &record), Ok(refresh));
-        assert_eq!(decode_refresh(&[8; 8], &record), Err(RecordFault::Checksum));
+        let mut octets = Vec::new();
+        put_refresh(&mut octets, EntryId(9), &refresh);
+        assert!(octets.len() <= REFRESH_OCTETS_MAX);
+        let frame = only(&octets);
+        assert_eq!((frame.kind, frame.change, frame.id), (Kind::Refresh, 5, EntryId(9)));
+        assert_eq!(read_refresh(&frame), Some(refresh));
     }
-    let mark = Mark { change: 6, wall_ms: 7 };
-    let mut record = Vec::new();
-    encode_mark(&mut record, b"mark", mark);
-    assert_eq!(decode_mark(b"mark", &record), Ok(mark));
-    record[20] ^= 1;
-    assert_eq!(decode_mark(b"mark", &record), Err(RecordFault::Checksum));
+    let mut octets = Vec::new();
+    put_removal(&mut octets, EntryId(9), 6);
+    let frame = only(&octets);
+    assert_eq!((frame.kind, frame.change, frame.id, frame.is_intact()), (Kind::Removal, 6, EntryId(9), true));
+    assert_eq!((read_entry(&frame), read_refresh(&frame)), (None, None));
 }
