@@ -2,7 +2,7 @@
 //!
 //! [`args`] says what can be typed, one file per verb does it, [`client`] drives the CoAP engine over sockets, [`printer`]
 //! shows what came back, [`exit`] knows how it all ends. Decisions of the protocol are made in the engine or in the pure
-//! [`registrant`] and [`difference`]; the verbs only carry questions and answers between them and a person.
+//! [`wayhouse_node::registrant`] and [`difference`]; the verbs only carry questions and answers between them and a person.
 
 pub(crate) mod args;
 pub(crate) mod check_config;
@@ -19,14 +19,12 @@ mod group;
 mod interrupt;
 mod list;
 mod observe;
-mod pace;
 mod payload;
 mod ping;
 mod place;
 mod printer;
 mod progress;
 mod register;
-mod registrant;
 mod request;
 mod request_options;
 mod trace;
