@@ -2,13 +2,15 @@
 //!
 //! [`Node`] is what a shell (or the simulator) drives. A face translates between a protocol and the registry; no face
 //! calls another. Read [`node`] for the verbs, [`face::rd`] for the Resource Directory, [`face::operator`] for what a
-//! person may ask. Beside it stands [`registrant`]: what a party
-//! that registers does next.
+//! person may ask. Beside it stand the parties that a directory has to do with: [`registrant`], which decides what a
+//! registrant does next, and [`device`], a whole small device.
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod device;
 pub mod face;
 pub mod limits;
+mod links;
 pub mod node;
 pub mod registrant;
 mod request;
@@ -16,5 +18,6 @@ mod route;
 mod rules;
 
 pub use config::Config;
+pub use device::Device;
 pub use face::operator::{Command, Reply};
 pub use node::{Counters, Event, Node};

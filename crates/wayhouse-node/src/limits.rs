@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use wayhouse_proto::coap::limits::Limits;
+
 /// Leases ended per call of `handle_timeout`: some hundred microseconds of work, so that ten thousand expiries in one
 /// second delay no answer. Reaction: a further wake-up is asked for at once.
 pub const EXPIRIES_PER_CALL: usize = 256;
@@ -31,3 +33,32 @@ pub const RENEWAL_PAUSE_MIN: Duration = Duration::from_secs(30);
 pub const OPERATOR_ENTRIES_MAX: u64 = 1_000;
 /// Octets of text that one search by an operator reads, some ten milliseconds. Reaction: the answer ends and says so.
 pub const SEARCH_OCTETS_MAX: usize = 8 << 20;
+
+/// Events that a device keeps. Reaction: later ones are dropped and counted in one [`crate::device::Event::Lagged`].
+pub const DEVICE_EVENTS_MAX: usize = 256;
+
+/// Bounds of the engine of a [`crate::Device`]: it is small, and many of them run in one process. Reactions are the engine's.
+pub fn device() -> Limits {
+    Limits {
+        body_octets_max: 64 << 10,
+        bodies_octets_max: 256 << 10,
+        remembered_answers_max: 256,
+        remembered_octets_max: 64 << 10,
+        observers_max: 256,
+        observers_per_peer_max: 16,
+        requests_max: 64,
+        queued_per_peer_max: 16,
+        pending_max: 256,
+        pending_octets_max: 256 << 10,
+        leisurely_answers_max: 256,
+        message_id_peers_max: 1_024,
+        client_sockets_max: 1,
+        streams_max: 1,
+        cache_octets_max: 16 << 10,
+        group_members_max: 4_096,
+        retired_tokens_max: 4_096,
+        leisures_max: 64,
+        reachable_peers_max: 1_024,
+        ..Limits::default()
+    }
+}
