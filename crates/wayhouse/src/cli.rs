@@ -11,6 +11,7 @@ pub(crate) mod run;
 
 mod client;
 mod completions;
+mod device;
 mod difference;
 mod directory;
 mod discover;
@@ -56,6 +57,7 @@ pub(crate) fn dispatch(cli: Cli) -> ExitCode {
         Verb::Register(args) => converse(register::execute(args)),
         Verb::List(args) => converse(list::execute(args)),
         Verb::Watch(args) => converse(watch::execute(args)),
+        Verb::Device(args) => converse(device::execute(args)),
     };
     match outcome {
         Ok(exit) => exit.into(),

@@ -425,7 +425,7 @@ async fn group_address(place: &Place) -> Result<SocketAddr, Fault> {
     })
 }
 
-fn interface_index(name: &str) -> Result<u32, Fault> {
+pub(super) fn interface_index(name: &str) -> Result<u32, Fault> {
     rustix::net::netdevice::name_to_index(
         &rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None)
             .map_err(|error| Fault::unreachable(format!("the system gives no socket: {error}")))?,

@@ -320,7 +320,7 @@ impl Registration {
     }
 }
 
-fn checked_name<'a>(name: &'a str, option: &str) -> Result<&'a str, Fault> {
+pub(super) fn checked_name<'a>(name: &'a str, option: &str) -> Result<&'a str, Fault> {
     if name.len() > NAME_OCTETS_MAX {
         return Err(
             Fault::misuse(format!("{option} has {} octets", name.len())).hint(format!("{NAME_OCTETS_MAX} are allowed"))

@@ -8,6 +8,7 @@ mod cli_requests;
 mod cli_server;
 mod daemon;
 mod device;
+mod device_fleet;
 mod hostile;
 mod http_rest;
 mod page;
