@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use wayhouse_proto::coap::limits::Limits;
+
 /// Leases ended per call of `handle_timeout`: some hundred microseconds of work even among a million entries, where
 /// little of what an expiry touches is in the processor's cache, so that ten thousand expiries in one second delay no
 /// answer. Reaction: a further wake-up is asked for at once.
@@ -51,3 +53,32 @@ pub const SEARCH_OCTETS_MAX: usize = 8 << 20;
 pub const GROUP_QUESTIONS_MAX: usize = 64;
 /// How long answers of a group are gathered at most: persons do not wait longer. Reaction: `Invalid`.
 pub const GROUP_WINDOW_MAX: Duration = Duration::from_secs(600);
+
+/// Events that a device keeps. Reaction: later ones are dropped and counted in one [`crate::device::Event::Lagged`].
+pub const DEVICE_EVENTS_MAX: usize = 256;
+
+/// Bounds of the engine of a [`crate::Device`]: it is small, and many of them run in one process. Reactions are the engine's.
+pub fn device() -> Limits {
+    Limits {
+        body_octets_max: 64 << 10,
+        bodies_octets_max: 256 << 10,
+        remembered_answers_max: 256,
+        remembered_octets_max: 64 << 10,
+        observers_max: 256,
+        observers_per_peer_max: 16,
+        requests_max: 64,
+        queued_per_peer_max: 16,
+        pending_max: 256,
+        pending_octets_max: 256 << 10,
+        leisurely_answers_max: 256,
+        message_id_peers_max: 1_024,
+        client_sockets_max: 1,
+        streams_max: 1,
+        cache_octets_max: 16 << 10,
+        group_members_max: 4_096,
+        retired_tokens_max: 4_096,
+        leisures_max: 64,
+        reachable_peers_max: 1_024,
+        ..Limits::default()
+    }
+}

@@ -35,7 +35,7 @@ impl From<Refusal> for Fault {
 }
 
 /// Path segments that any resource here has at most.
-pub(crate) const DEPTH_MAX: usize = 3;
+pub(crate) const DEPTH_MAX: usize = 6;
 
 /// The part of a request that decides where it goes and what it may get. Proxy options, unknown critical ones and bad
 /// lengths were answered by the engine.

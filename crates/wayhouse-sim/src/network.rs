@@ -43,6 +43,8 @@ pub struct Packet {
     pub from: SocketAddr,
     /// Receiver.
     pub to: SocketAddr,
+    /// The group that it was sent to, of which the receiver is a member.
+    pub group: Option<SocketAddr>,
     /// Content.
     pub bytes: Vec<u8>,
 }
@@ -78,6 +80,19 @@ impl Network {
             let delay = self.weather.delay_min + Duration::from_micros(self.rng.below(spread + 1));
             self.next += 1;
             self.in_flight.insert((now + delay, self.next), packet.clone());
+        }
+    }
+    /// Takes a datagram for the members of a group: what becomes of one copy says nothing of the others.
+    pub fn multicast(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        group: SocketAddr,
+        members: &[SocketAddr],
+        bytes: &[u8],
+    ) {
+        for &to in members {
+            self.send(now, Packet { from, to, group: Some(group), bytes: bytes.to_vec() });
         }
     }
     /// When the next datagram arrives.

@@ -239,7 +239,7 @@ impl World {
 
     fn transmit(&mut self, transmit: &Transmit, bytes: Vec<u8>) {
         if let Destination::Datagram { remote, .. } = transmit.to {
-            self.network.send(self.now, Packet { from: DIRECTORY, to: remote, bytes });
+            self.network.send(self.now, Packet { from: DIRECTORY, to: remote, group: None, bytes });
         }
     }
 
@@ -252,7 +252,7 @@ impl World {
                 *client.sockets_used.entry(socket).or_default() += 1;
                 let SocketId::Client(port) = socket else { continue };
                 let from = SocketAddr::new(client.address, 40_000 + port);
-                self.network.send(self.now, Packet { from, to: remote, bytes: datagram });
+                self.network.send(self.now, Packet { from, to: remote, group: None, bytes: datagram });
             }
         }
         while let Some(answer) = self.clients[index].endpoint.poll_answer() {

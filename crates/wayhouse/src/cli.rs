@@ -2,7 +2,7 @@
 //!
 //! [`args`] says what can be typed, one file per verb does it, [`client`] drives the CoAP engine over sockets, [`printer`]
 //! shows what came back, [`exit`] knows how it all ends. Decisions of the protocol are made in the engine or in the pure
-//! [`registrant`] and [`difference`]; the verbs only carry questions and answers between them and a person.
+//! [`wayhouse_node::registrant`] and [`difference`]; the verbs only carry questions and answers between them and a person.
 
 pub(crate) mod args;
 pub(crate) mod check_config;
@@ -11,6 +11,7 @@ pub(crate) mod run;
 
 mod client;
 mod completions;
+mod device;
 mod difference;
 mod directory;
 mod discover;
@@ -20,14 +21,12 @@ mod groups;
 mod interrupt;
 mod list;
 mod observe;
-mod pace;
 mod payload;
 mod ping;
 mod place;
 mod printer;
 mod progress;
 mod register;
-mod registrant;
 mod request;
 mod request_options;
 mod trace;
@@ -59,6 +58,7 @@ pub(crate) fn dispatch(cli: Cli) -> ExitCode {
         Verb::Register(args) => converse(register::execute(args)),
         Verb::List(args) => converse(list::execute(args)),
         Verb::Watch(args) => converse(watch::execute(args)),
+        Verb::Device(args) => converse(device::execute(args)),
     };
     match outcome {
         Ok(exit) => exit.into(),

@@ -127,7 +127,7 @@ impl Group {
                 self.application_groups.iter().any(|application| !application.is_reachable()),
                 "application_groups",
                 "the resource of one cannot be served under that path",
-                "write a name such as gp1, or a path of up to three segments such as /gp/gp1",
+                "write a name such as gp1, or a path of up to six segments such as /gp/gp1",
             ),
             (
                 self.application_groups.iter().any(|application| !application.is_writable()),

@@ -316,7 +316,7 @@ fn gc4_gc41_gc42_mistakes_in_the_configuration_are_told() {
         &|group| group.members_expected = 0,
         &[("members", "with nothing there would be no time to spread answers over")],
     );
-    for taken in ["/rd", "/.well-known/core", "/", "/a/b/c/d", "/reg/0000000000000"] {
+    for taken in ["/rd", "/.well-known/core", "/", "/a/b/c/d/e/f/g", "/reg/0000000000000"] {
         check(
             &|group| group.application_groups = application(taken),
             &[("application_groups", "the resource of one cannot be served under that path")],

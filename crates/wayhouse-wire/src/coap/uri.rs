@@ -258,6 +258,25 @@ pub fn compose<'a>(
     uri
 }
 
+/// The relative reference that Location-Path and Location-Query make up (RFC 7252 §5.10.7); `None` without either.
+pub fn location<'a>(options: impl Iterator<Item = super::OptionRef<'a>> + Clone) -> Option<String> {
+    let joined = |number: u16, lead: char, between: char, also: &[u8]| {
+        let mut text = String::new();
+        for option in options.clone().filter(|option| option.number == number) {
+            text.push(if text.is_empty() { lead } else { between });
+            percent_encode(&mut text, option.value, also);
+        }
+        text
+    };
+    let path = joined(number::LOCATION_PATH, '/', '/', b"!$&'()*+,;=:@");
+    let query = joined(number::LOCATION_QUERY, '?', '&', b"!$'()*+,;=:@/?");
+    match (path.is_empty(), query.is_empty()) {
+        (true, true) => None,
+        (true, false) => Some(format!("/{query}")),
+        (false, _) => Some(path + &query),
+    }
+}
+
 /// Whether text starts with a scheme (`coap:`, `urn:`…), so that it is a full URI.
 pub fn has_scheme(text: &str) -> bool {
     scheme_end(text).is_some()

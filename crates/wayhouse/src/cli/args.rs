@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use super::{check_config, completions, discover, list, observe, ping, register, request, run, watch};
+use super::{check_config, completions, device, discover, list, observe, ping, register, request, run, watch};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -73,6 +73,9 @@ pub(crate) enum Verb {
     /// Be told who comes and goes at a resource directory
     #[command(after_help = watch::EXAMPLES)]
     Watch(watch::Args),
+    /// Play a small CoAP device, or many: a lamp, a sensor, a switch, a meter
+    #[command(after_help = device::EXAMPLES)]
+    Device(device::Args),
     /// Write completions for a shell
     #[command(after_help = completions::EXAMPLES)]
     Completions(completions::Args),

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use wayhouse_proto::coap::endpoint::{Failure, Refused, Reply, Target};
 use wayhouse_proto::coap::{Ask, RequestId};
 use wayhouse_wire::coap::option::number;
-use wayhouse_wire::coap::{Code, OptionList};
+use wayhouse_wire::coap::{Code, OptionList, uri};
 
 use super::client::{Client, Happening};
 use super::exit::Fault;
@@ -204,40 +204,9 @@ pub(super) fn content_format_of(reply: &Reply) -> Option<u16> {
     reply.options.first(number::CONTENT_FORMAT)?.uint()?.try_into().ok()
 }
 
-/// The relative reference that Location-Path and Location-Query of an answer make up (RFC 7252 §5.10.7).
+/// The relative reference that Location-Path and Location-Query of an answer make up.
 pub(super) fn location_of(reply: &Reply) -> Option<String> {
-    let joined = |number: u16, lead: char, between: char, is_query: bool| {
-        let mut text = String::new();
-        for option in reply.options.iter().filter(|option| option.number == number) {
-            text.push(if text.is_empty() { lead } else { between });
-            encode_segment(&mut text, option.value, is_query);
-        }
-        text
-    };
-    let path = joined(number::LOCATION_PATH, '/', '/', false);
-    let query = joined(number::LOCATION_QUERY, '?', '&', true);
-    match (path.is_empty(), query.is_empty()) {
-        (true, true) => None,
-        (true, false) => Some(format!("/{query}")),
-        (false, _) => Some(path + &query),
-    }
-}
-
-/// Percent-encodes what may not stand as it is in a path segment or a query argument (RFC 7252 §6.5).
-fn encode_segment(out: &mut String, octets: &[u8], is_query: bool) {
-    use std::fmt::Write as _;
-    for &octet in octets {
-        let stands = octet.is_ascii_alphanumeric()
-            || b"-._~!$'()*+,;=:@".contains(&octet)
-            || (octet == b'&' && !is_query)
-            || (is_query && b"/?".contains(&octet));
-        match stands {
-            true => out.push(octet as char),
-            false => {
-                let _ = write!(out, "%{octet:02X}");
-            }
-        }
-    }
+    uri::location(reply.options.iter())
 }
 
 #[cfg(test)]

@@ -426,7 +426,7 @@ async fn group_address(place: &Place) -> Result<SocketAddr, Fault> {
     })
 }
 
-fn interface_index(name: &str) -> Result<u32, Fault> {
+pub(super) fn interface_index(name: &str) -> Result<u32, Fault> {
     links::index_of(name).map_err(|_| {
         Fault::misuse(format!("`{name}` is no interface of this machine")).hint("`ip link` shows their names")
     })

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use clap::Args as Arguments;
+use wayhouse_node::registrant::Pace;
 use wayhouse_proto::coap::endpoint::Reply;
 use wayhouse_wire::coap::Code;
 
@@ -11,7 +12,6 @@ use super::exchange::{Answered, Question, content_format_of, exchange};
 use super::exit::{Exit, Fault};
 use super::group::{self, GroupOptions};
 use super::interrupt::Interrupt;
-use super::pace::Pace;
 use super::payload::PayloadOptions;
 use super::place::Place;
 use super::printer::representation::render;

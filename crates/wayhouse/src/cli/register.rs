@@ -1,9 +1,10 @@
-//! `register`: plays an endpoint towards a resource directory (RFC 9176 §5); [`super::registrant`] decides each step.
+//! `register`: plays an endpoint towards a resource directory (RFC 9176 §5); [`wayhouse_node::registrant`] decides each step.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args as Arguments;
+use wayhouse_node::registrant::{DEFAULT_LIFETIME, Outcome, Registrant, Settings, Step};
 use wayhouse_proto::coap::endpoint::Reply;
 use wayhouse_wire::coap::link_format::LinkFormat;
 use wayhouse_wire::coap::option::number;
@@ -18,7 +19,6 @@ use super::interrupt::Interrupt;
 use super::payload::read_file;
 use super::place::Place;
 use super::printer::{Printer, printable, problem};
-use super::registrant::{DEFAULT_LIFETIME, Outcome, Registrant, Settings, Step};
 
 pub(super) const EXAMPLES: &str = "Prints the location of the registration. With --keep, the registration is refreshed before its \
     lifetime ends, made anew when the directory lost it, and removed on Ctrl-C; without, it stays until its lifetime ends or \
@@ -320,7 +320,7 @@ impl Registration {
     }
 }
 
-fn checked_name<'a>(name: &'a str, option: &str) -> Result<&'a str, Fault> {
+pub(super) fn checked_name<'a>(name: &'a str, option: &str) -> Result<&'a str, Fault> {
     if name.len() > NAME_OCTETS_MAX {
         return Err(
             Fault::misuse(format!("{option} has {} octets", name.len())).hint(format!("{NAME_OCTETS_MAX} are allowed"))

@@ -1,11 +1,13 @@
 //! UDP sockets: datagrams in batches, with the destination address and interface of each.
 //!
 //! The one file with unsafe code: it calls `recvmmsg`, `sendmmsg` and `setsockopt`. All buffers are made once; a
-//! datagram costs no allocation. Three roles share one table of sockets:
+//! datagram costs no allocation. These roles share one table of sockets:
 //!
 //! - *listeners*, one per configured address, IPv4 and IPv6 apart;
 //! - *multicast sockets*, one per listener on a wildcard address: they alone join groups, the well-known ones and those
 //!   that the configuration names for their port. What they receive is told as received by their listener;
+//! - *group sockets*, bound to a group's address: they receive for a whole process what goes to that group, and their
+//!   datagrams tell so by themselves (`Meta::group`);
 //! - *client sockets* on ephemeral ports, opened when the first datagram wants to leave from them.
 #![allow(unsafe_code)]
 
@@ -130,8 +132,16 @@ pub struct Sockets {
 struct MulticastSocket {
     /// Which of all sockets it is.
     index: usize,
-    /// Whether it joins the well-known groups; otherwise it is there for configured ones alone.
-    is_of_everybody: bool,
+    serves: Serves,
+}
+
+/// Which groups a socket joins.
+#[derive(Debug, Clone, Copy)]
+enum Serves {
+    /// The configured ones of its port, and, where it is of everybody, the well-known ones.
+    All { is_of_everybody: bool },
+    /// The one that it is bound to.
+    One(IpAddr),
 }
 
 /// One socket.
@@ -209,17 +219,70 @@ impl Sockets {
         let socket = open(wanted)?;
         socket.set_reuse_address(multicast.is_some())?;
         socket.bind(&wanted.into())?;
-        // Nobody else may bind to this port from here on, another daemon of this kind included.
-        socket.set_reuse_address(false)?;
+        keep(&socket)?;
         let socket = UdpSocket::new(socket, id)?;
         let bound = socket.bound;
         self.listeners.push(self.sockets.len());
         self.sockets.push(socket);
         if let Some(multicast) = multicast {
-            self.multicast.push(MulticastSocket { index: self.sockets.len(), is_of_everybody });
+            multicast.fd.get_ref().set_reuse_port(true)?;
+            self.multicast.push(MulticastSocket { index: self.sockets.len(), serves: Serves::All { is_of_everybody } });
             self.sockets.push(multicast);
         }
         Ok(bound)
+    }
+
+    /// Opens the next listener for one of many endpoints of this process: one that joins no groups by itself, and lives beside
+    /// group sockets, and beside listeners on other addresses with the same port, those of another process included.
+    ///
+    /// # Errors
+    /// As [`Sockets::listen`].
+    fn listen_beside_groups(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+        let socket = open(address)?;
+        let is_wildcard = address.ip().is_unspecified();
+        socket.set_reuse_address(is_wildcard)?;
+        socket.set_reuse_port(!is_wildcard)?;
+        socket.bind(&address.into())?;
+        keep(&socket)?;
+        let id = SocketId::Listener(self.listeners.len() as u16);
+        let socket = UdpSocket::new(socket, id)?;
+        let bound = socket.bound;
+        self.listeners.push(self.sockets.len());
+        self.sockets.push(socket);
+        Ok(bound)
+    }
+
+    /// The same for several addresses of one endpoint: all, or none.
+    ///
+    /// # Errors
+    /// As for one.
+    pub fn listen_beside_groups_all(&mut self, addresses: &[SocketAddr]) -> io::Result<Vec<SocketAddr>> {
+        let (listeners, sockets) = (self.listeners.len(), self.sockets.len());
+        let bound: io::Result<_> = addresses.iter().map(|address| self.listen_beside_groups(*address)).collect();
+        if bound.is_err() {
+            self.listeners.truncate(listeners);
+            self.sockets.truncate(sockets);
+        }
+        bound
+    }
+    /// Whether a listener is for IPv6.
+    pub fn is_listener_ipv6(&self, listener: usize) -> bool {
+        self.listeners.get(listener).is_some_and(|index| self.sockets[*index].bound.is_ipv6())
+    }
+
+    /// Opens the socket of a group; it joins with [`Sockets::join_groups`].
+    ///
+    /// # Errors
+    /// When the port is taken by somebody who does not share it.
+    pub fn listen_to_group(&mut self, group: SocketAddr) -> io::Result<()> {
+        let socket = open(group)?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&group.into())?;
+        let serves = Serves::One(group.ip());
+        self.multicast.push(MulticastSocket { index: self.sockets.len(), serves });
+        self.sockets.push(UdpSocket::new(socket, SocketId::Group)?);
+        Ok(())
     }
 
     /// Sets the configured groups to be a member of; they are joined and left by the next [`Sockets::join_groups`].
@@ -234,9 +297,13 @@ impl Sockets {
         for (link, name) in links {
             for multicast in &self.multicast {
                 let bound = self.sockets[multicast.index].bound;
-                if multicast.is_of_everybody {
-                    let groups = well_known_groups(bound.is_ipv4()).into_iter();
-                    wanted.extend(groups.map(|group| ((multicast.index, group, link), false)));
+                match multicast.serves {
+                    Serves::All { is_of_everybody: true } => {
+                        let groups = well_known_groups(bound.is_ipv4()).into_iter();
+                        wanted.extend(groups.map(|group| ((multicast.index, group, link), false)));
+                    }
+                    Serves::All { is_of_everybody: false } => {}
+                    Serves::One(group) => drop(wanted.insert((multicast.index, group, link), false)),
                 }
                 let is_own = |one: &&Membership| {
                     one.port == bound.port() && one.address.is_ipv4() == bound.is_ipv4() && one.is_on(name)
@@ -421,9 +488,7 @@ impl Sockets {
         let address = SocketAddr::new(any, 0);
         let socket = open(address)?;
         socket.bind(&address.into())?;
-        if id == SocketId::Group {
-            set_multicast_hops(&socket, is_ipv6)?;
-        }
+        set_multicast_hops(&socket, is_ipv6)?;
         self.sockets.push(UdpSocket::new(socket, id)?);
         Ok(self.sockets.len() - 1)
     }
@@ -471,20 +536,31 @@ fn open(address: SocketAddr) -> io::Result<Socket> {
     // Without the right to more, the system grants what it allows; that works too.
     let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_OCTETS);
     let _ = socket.set_send_buffer_size(SOCKET_BUFFER_OCTETS);
+    let needs_destination = address.ip().is_unspecified() || address.ip().is_multicast();
     if address.is_ipv4() {
         // Without this, every wildcard socket receives what any program on the machine has joined.
         socket.set_multicast_all_v4(false)?;
-        if address.ip().is_unspecified() {
+        if needs_destination {
             set_flag(&socket, libc::IPPROTO_IP, libc::IP_PKTINFO)?;
         }
     } else {
         socket.set_only_v6(true)?;
         socket.set_multicast_all_v6(false)?;
-        if address.ip().is_unspecified() {
+        if needs_destination {
             set_flag(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO)?;
         }
     }
     Ok(socket)
+}
+
+/// Settles who may bind to the port of a listener from here on: nobody to the same address, another daemon of this kind included.
+/// On a port of all addresses, sockets of this user that also ask for it (group sockets, listeners on one address) may.
+///
+/// Linux lets two sockets overlap when both allow reuse of the address, or both of the port; what matters is how they stand
+/// when the second is bound. Unicast goes to the more specific address.
+fn keep(listener: &Socket) -> io::Result<()> {
+    listener.set_reuse_address(false)?;
+    listener.set_reuse_port(local_address(listener)?.ip().is_unspecified())
 }
 
 /// Lets requests to groups pass routers, as far as the scope of the group allows: by itself the system keeps them on the link.

@@ -25,6 +25,7 @@ fn the_verbs_in_one_glance() {
       register      Register an endpoint and its links at a resource directory
       list          List who, or what, is registered at a resource directory
       watch         Be told who comes and goes at a resource directory
+      device        Play a small CoAP device, or many: a lamp, a sensor, a switch, a meter
       completions   Write completions for a shell
 
     Options:

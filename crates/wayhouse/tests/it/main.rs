@@ -8,6 +8,7 @@ mod cli_requests;
 mod cli_server;
 mod daemon;
 mod device;
+mod device_fleet;
 mod groups;
 mod groups_asked;
 mod hostile;

@@ -9,15 +9,17 @@
 //! Between two requests after a failure there is a pause that doubles, over the whole process (RD6, RD14). A directory that
 //! says when to come back (5.03 with Max-Age) is asked again then, as long as all these waits together stay within a limit (RD3).
 
+mod pace;
+
 use std::time::{Duration, Instant};
 
 use wayhouse_proto::rng::Rng;
 use wayhouse_wire::coap::Code;
 
-use super::pace::Pace;
+pub use self::pace::Pace;
 
 /// Lifetime when none is given, seconds (RFC 9176 §5).
-pub(super) const DEFAULT_LIFETIME: Duration = Duration::from_secs(90_000);
+pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(90_000);
 /// Max-Age when an answer has none (RFC 7252 §5.10.5).
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60);
 /// MAX_TRANSMIT_WAIT (RFC 7252 §4.8.2): what one request may take until it is given up.
@@ -25,7 +27,7 @@ const MAX_TRANSMIT_WAIT: Duration = Duration::from_secs(93);
 
 /// What a registrant is told at the beginning.
 #[derive(Debug, Clone)]
-pub(super) struct Settings {
+pub struct Settings {
     /// Directories in order of preference.
     pub directories: Vec<String>,
     /// Lifetime of the registration.
@@ -38,7 +40,7 @@ pub(super) struct Settings {
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
+pub enum Step {
     /// Ask a directory for its registration resources.
     Discover {
         /// The directory's URI.
@@ -65,7 +67,7 @@ pub(super) enum Step {
 
 /// How the last step ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub enum Outcome {
     /// The registration resources of a directory.
     Discovered {
         /// Their full URIs.
@@ -100,7 +102,7 @@ enum Phase {
 
 /// The registrant.
 #[derive(Debug)]
-pub(super) struct Registrant {
+pub struct Registrant {
     settings: Settings,
     rng: Rng,
     pace: Pace,
@@ -118,7 +120,7 @@ pub(super) struct Registrant {
 
 impl Registrant {
     /// A registrant that has not asked anybody.
-    pub(super) fn new(now: Instant, settings: Settings, seed: u64) -> Registrant {
+    pub fn new(now: Instant, settings: Settings, seed: u64) -> Registrant {
         Registrant {
             settings,
             rng: Rng::new(seed),
@@ -136,7 +138,7 @@ impl Registrant {
     }
 
     /// Where it is registered, as far as it knows.
-    pub(super) fn location(&self) -> Option<&str> {
+    pub fn location(&self) -> Option<&str> {
         match &self.phase {
             Phase::Registered { location, .. } => Some(location),
             Phase::Discovering | Phase::Registering => None,
@@ -144,7 +146,7 @@ impl Registrant {
     }
 
     /// What to do at this time. A step is done once, and then its outcome handed in.
-    pub(super) fn step(&mut self, now: Instant) -> Step {
+    pub fn step(&mut self, now: Instant) -> Step {
         if self.directory >= self.settings.directories.len() {
             return Step::GiveUp;
         }
@@ -166,7 +168,7 @@ impl Registrant {
     }
 
     /// Takes the outcome of the last step.
-    pub(super) fn handle(&mut self, now: Instant, outcome: Outcome) {
+    pub fn handle(&mut self, now: Instant, outcome: Outcome) {
         match outcome {
             Outcome::Discovered { uris, fresh_for } if !uris.is_empty() => {
                 self.uris = uris;
