@@ -303,9 +303,13 @@ fn cannot_listen(address: SocketAddr, error: &io::Error) -> Fault {
         io::ErrorKind::AddrInUse => {
             "is another server running there? choose another address with --listen or --addresses".into()
         }
+        io::ErrorKind::AddrNotAvailable if ip.is_ipv4() => {
+            format!("`ip address add {ip} dev NAME`, or for a whole prefix `ip route add local PREFIX dev NAME`")
+        }
         io::ErrorKind::AddrNotAvailable => {
             format!(
-                "the machine does not have {ip}; `ip address add {ip} dev NAME`, or for a whole prefix: `ip route add local PREFIX dev NAME`"
+                "`ip address add {ip} dev NAME`, or for a whole prefix `ip -6 route add local PREFIX dev NAME` with \
+                 `sysctl net.ipv6.ip_nonlocal_bind=1`"
             )
         }
         _ if error.raw_os_error() == Some(libc::EMFILE) => "fewer devices, or `ulimit -n` for more open files".into(),
