@@ -353,6 +353,9 @@ impl Endpoint {
         if request.window.is_none() && request.phase == Phase::Gathering {
             request.window = Some(self.timers.set(now + window, Due::GroupWindow(id)));
         }
+        if let Some(earlier) = request.repetition.take() {
+            self.timers.cancel(earlier);
+        }
         if let Some(repetition) = request.ask.repetition.filter(|_| request.repetitions_left > 0) {
             let at = now + repetition.after.unwrap_or(spacing);
             request.repetition = Some(self.timers.set(at, Due::GroupRepetition(id)));
@@ -392,7 +395,7 @@ impl Endpoint {
     pub(super) fn handle_group_repetition(&mut self, now: Instant, id: u64) {
         let Some(request) = self.groups.requests.get_mut(&id) else { return };
         request.repetition = None;
-        if request.phase != Phase::Gathering {
+        if request.phase != Phase::Gathering || request.repetitions_left == 0 {
             return;
         }
         request.repetitions_left -= 1;

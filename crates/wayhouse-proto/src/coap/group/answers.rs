@@ -239,6 +239,9 @@ impl Endpoint {
         request.block = Some(next);
         request.etags.clear();
         request.repetitions_left = 0;
+        if let Some(repetition) = request.repetition.take() {
+            self.timers.cancel(repetition);
+        }
         let group = request.ask.group;
         self.congestion.enqueue(group, Waiting::Group(id));
         self.pump(now, group);

@@ -6,7 +6,7 @@ use wayhouse_wire::coap::Code;
 
 use super::crowd::{Crowd, get};
 use super::station::{body, response};
-use crate::coap::endpoint::{Amplification, FollowUp, GroupAsk, Settings};
+use crate::coap::endpoint::{Amplification, FollowUp, GroupAsk, Repetition, Settings};
 
 fn crowd(octets: &[usize], szx: &[u8]) -> Crowd {
     let mut crowd = Crowd::with(0, &Settings::default());
@@ -91,4 +91,15 @@ fn gc25_a_client_may_ask_for_small_blocks_from_the_start() {
     crowd.pass(Duration::from_secs(20));
     assert!(crowd.logged(">*")[0].contains("Block2=0/0/64"));
     assert_eq!(bodies(&mut crowd), [("0".into(), 100)]);
+}
+
+#[test]
+fn blocks_from_the_group_end_the_repetitions_of_its_first_request() {
+    // Found by fuzzing: a repetition came due after the group was asked for the next block.
+    let mut crowd = crowd(&[3_000], &[6]);
+    let repetition = Some(Repetition { times: 3, after: Some(Duration::from_secs(30)), is_same_message: false });
+    crowd.ask(GroupAsk { follow_up: FollowUp::Group, repetition, window: Some(Duration::from_secs(7)), ..get("a") });
+    crowd.pass(Duration::from_secs(300));
+    assert_eq!(bodies(&mut crowd), [("0".into(), 3_000)]);
+    assert_eq!(crowd.logged(">*").len(), 3);
 }
