@@ -216,6 +216,9 @@ struct Member {
     /// A body of which blocks are missing that the group is asked for.
     gatherer: Option<(Gatherer, BlockValue)>,
     catch_up: Option<u64>,
+    /// Where its latest answer came to: what follows leaves from the same address, which is how it knows us.
+    local: Option<IpAddr>,
+    interface: u32,
 }
 
 impl Endpoint {
@@ -469,7 +472,7 @@ impl Endpoint {
         let Some(request) = self.groups.requests.get(&id) else { return };
         let ask = request.unicast_ask(member);
         let body = request.ask.payload.clone();
-        let mut operation = Operation::new(ask, Way::Datagram(route_to(member)), Purpose::Request);
+        let mut operation = Operation::new(ask, Way::Datagram(request.route_to(member)), Purpose::Request);
         operation.is_echo_tried = echo.is_some();
         operation.echo = echo;
         operation.set_body(body);
@@ -480,7 +483,7 @@ impl Endpoint {
     fn fetch_rest(&mut self, now: Instant, id: u64, member: SocketAddr, gatherer: Gatherer, next: BlockValue) {
         let Some(request) = self.groups.requests.get(&id) else { return };
         let ask = request.unicast_ask(member);
-        let mut operation = Operation::new(ask, Way::Datagram(route_to(member)), Purpose::Request);
+        let mut operation = Operation::new(ask, Way::Datagram(request.route_to(member)), Purpose::Request);
         operation.gatherer = Some(gatherer);
         operation.set_body(request.ask.payload.clone());
         self.start_for_group(now, id, operation, Some(next));
@@ -619,6 +622,13 @@ impl GroupRequest {
         let (at, octets) = self.sent.as_ref().filter(|_| self.answered == 0 && !self.wants_no_response())?;
         Some((*at, octets.len()))
     }
+    /// The way to one member, from the port and, once it has answered, the address that the group request came from: what it
+    /// knows of us by them still holds (GC53).
+    fn route_to(&self, member: SocketAddr) -> Route {
+        let known = self.members.get(&member);
+        let (local, interface) = known.map_or((None, 0), |member| (member.local, member.interface));
+        Route { socket: SocketId::Group, remote: member, local, interface }
+    }
     fn silent_members(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         self.members.iter().filter(|(_, member)| member.is_known && !member.has_answered).map(|(address, _)| *address)
     }
@@ -630,11 +640,6 @@ impl GroupRequest {
 /// What the cache looks at in a request, for one member: its responses also answer unicast requests to it (GC18).
 fn asked(ask: &GroupAsk, member: SocketAddr) -> Asked<'_> {
     Asked { origin: Origin::Datagram(member), method: ask.code, options: &ask.options, payload: &ask.payload }
-}
-
-/// The way to one member, from the port that the group request came from: what it knows of us by that port still holds.
-fn route_to(member: SocketAddr) -> Route {
-    Route { socket: SocketId::Group, remote: member, local: None, interface: 0 }
 }
 
 /// CX2, GC51: every message from the port of group requests may meet any other at some member, so they share one sequence of

@@ -50,7 +50,7 @@ impl Endpoint {
             return; // CO1; GC58
         }
         self.note_group_heard(now, id);
-        self.take_group_answer(now, id, member, message);
+        self.take_group_answer(now, id, meta, message);
     }
 
     /// Whether a response belongs to an observation of a group that we cancelled.
@@ -71,14 +71,16 @@ impl Endpoint {
         self.heard(now, group);
     }
 
-    fn take_group_answer(&mut self, now: Instant, id: u64, address: SocketAddr, message: &Message<'_>) {
+    fn take_group_answer(&mut self, now: Instant, id: u64, meta: &Meta, message: &Message<'_>) {
+        let address = meta.remote;
         let members_max = self.settings.limits.group_members_max;
         let request = self.groups.requests.get_mut(&id).expect("the caller's");
         if request.members.len() >= members_max && !request.members.contains_key(&address) {
             self.counters.dropped_at_limit += 1;
             return;
         }
-        request.members.entry(address).or_default();
+        let member = request.members.entry(address).or_default();
+        (member.local, member.interface) = (meta.local, meta.interface);
         if message.code == Code::UNAUTHORIZED
             && let Some(echo) = message.options.first(number::ECHO).filter(|option| has_valid_length(*option))
         {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use wayhouse_wire::coap::option::number;
 use wayhouse_wire::coap::{BlockValue, Encoder, Kind, OptionList};
 
-use super::{Phase, route_to};
+use super::Phase;
 use crate::coap::ask::{Failure, RequestId};
 use crate::coap::congestion::Waiting;
 use crate::coap::endpoint::Endpoint;
@@ -100,8 +100,9 @@ impl Endpoint {
             encoder.option(option.number, option.value);
         }
         encoder.payload(&request.ask.payload);
+        let route = request.route_to(member);
         self.congestion.take(member);
-        let slot = self.send_confirmable(now, route_to(member), message_id, octets, Owner::CatchUp(id), 0);
+        let slot = self.send_confirmable(now, route, message_id, octets, Owner::CatchUp(id), 0);
         self.groups.catch_ups.get_mut(&id).expect("looked up above").exchange = Some(slot);
         Ok(())
     }

@@ -434,3 +434,23 @@ fn members_that_are_told_apart_are_bounded() {
         Err(Refused::TooMany)
     );
 }
+
+#[test]
+fn gc53_what_follows_leaves_from_the_address_that_the_member_knows() {
+    let mut station = Station::new();
+    station.endpoint.request_group(station.now, get("a")).expect("acceptable");
+    let request = station.drain().remove(0).msg();
+    let local = "192.168.0.1".parse().ok();
+    let meta = Meta { socket: SocketId::Group, remote: member(0), local, interface: 3, ..station.meta };
+    let first = Msg {
+        code: Code::CONTENT,
+        message_id: 7,
+        options: vec![(23, vec![0b1000])],
+        payload: vec![b'x'; 16],
+        ..request.clone()
+    };
+    station.deliver(&meta, &first.encode());
+    let sent = station.drain().remove(0);
+    let expected = Destination::Datagram { socket: SocketId::Group, remote: member(0), local, interface: 3 };
+    assert_eq!(sent.transmit.to, expected);
+}
