@@ -56,6 +56,8 @@ pub struct Settings {
     pub lifetime_s: u32,
     /// From one change that it makes by itself to the next. A sensor and a meter have a default, others do nothing.
     pub period: Option<Duration>,
+    /// How often it changes by itself at most; without, as long as it runs.
+    pub changes_max: Option<u32>,
     /// The leisure of its groups; the engine's default without.
     pub leisure: Option<Leisure>,
     /// How it misbehaves.
@@ -74,6 +76,7 @@ impl Settings {
             directory: None,
             lifetime_s: 600,
             period: None,
+            changes_max: None,
             leisure: None,
             behaviour: Behaviour::default(),
             pause: Duration::ZERO,
@@ -310,6 +313,12 @@ impl Device {
         if self.changes_at.is_some_and(|at| at <= now) {
             let period = self.settings.period.or(self.settings.kind.default_period());
             self.changes_at = period.map(|period| now + period);
+            if let Some(left) = &mut self.settings.changes_max {
+                *left = left.saturating_sub(1);
+                if *left == 0 {
+                    self.changes_at = None;
+                }
+            }
             if self.appliance.change_by_itself(&mut self.rng) {
                 self.note_change(now, None, None);
             }

@@ -546,3 +546,15 @@ fn a_lossy_device_loses_its_share_by_seed() {
     assert_eq!(once, answered(3));
     assert_ne!(once, answered(4));
 }
+
+#[test]
+fn it_stops_changing_after_as_many_times_as_it_was_told() {
+    let settings = Settings { period: Some(SECOND), changes_max: Some(3), ..Settings::new(Kind::Meter, "one") };
+    let mut meter = Lab::with(settings);
+    let mut values = std::collections::BTreeSet::from([meter.get("/meter")]);
+    for _ in 0..20 {
+        meter.pass(SECOND);
+        values.insert(meter.get("/meter"));
+    }
+    assert_eq!(values.len(), 4, "{values:?}");
+}

@@ -72,6 +72,9 @@ pub(crate) struct Args {
     /// How often it changes by itself [default: 10 for a sensor and a meter, never for others]
     #[arg(long, value_name = "SECONDS")]
     pub period: Option<Seconds>,
+    /// Stop changing by itself after this many times
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub changes: Option<u32>,
     /// Print what happens as JSON, one object in each line
     #[arg(long)]
     pub json: bool,
@@ -176,6 +179,7 @@ pub(super) async fn execute(args: Args) -> Result<Exit, Fault> {
         directory: None,
         lifetime_s: args.lifetime,
         period: args.period.map(|seconds| seconds.0),
+        changes_max: args.changes,
         leisure: leisure(&args),
         behaviour: Behaviour {
             slow: args.slow.map_or(Duration::ZERO, |seconds| seconds.0),

@@ -1,9 +1,11 @@
 //! `register`: plays an endpoint towards a resource directory (RFC 9176 §5); [`wayhouse_node::registrant`] decides each step.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use clap::Args as Arguments;
+use tokio::sync::Notify;
 use wayhouse_node::registrant::{DEFAULT_LIFETIME, Outcome, Registrant, Settings, Step};
 use wayhouse_proto::coap::endpoint::Reply;
 use wayhouse_wire::coap::link_format::LinkFormat;
@@ -84,6 +86,9 @@ pub(crate) struct Args {
     pub(super) directory: DirectoryOptions,
 }
 
+/// How long an end waits for the answer to what was asked last.
+const LAST_ANSWER: Duration = Duration::from_secs(5);
+
 /// Runs `register`.
 pub(super) async fn execute(args: Args) -> Result<Exit, Fault> {
     let registration = Registration::from_args(&args)?;
@@ -103,9 +108,17 @@ pub(super) async fn execute(args: Args) -> Result<Exit, Fault> {
     getrandom::fill(&mut seed)
         .map_err(|error| Fault::unreachable(format!("the system gives no random numbers: {error}")))?;
     let mut registrant = Registrant::new(Instant::now(), settings, u64::from_ne_bytes(seed));
-    let outcome = tokio::select! {
-        outcome = stay_registered(&mut client, &args, &registration, &mut registrant) => outcome,
-        () = interrupt.wait() => Ok(Exit::Done),
+    let stop = Notify::new();
+    let outcome = {
+        let mut staying = pin!(stay_registered(&mut client, &args, &registration, &mut registrant, &stop));
+        tokio::select! {
+            outcome = &mut staying => outcome,
+            () = interrupt.wait() => {
+                // What was asked may have been done: its answer tells what must be removed.
+                stop.notify_one();
+                tokio::time::timeout(LAST_ANSWER, staying).await.unwrap_or(Ok(Exit::Done))
+            }
+        }
     };
     if args.keep
         && let Some(location) = registrant.location()
@@ -121,6 +134,7 @@ async fn stay_registered(
     args: &Args,
     registration: &Registration,
     registrant: &mut Registrant,
+    stop: &Notify,
 ) -> Result<Exit, Fault> {
     let mut last_fault = Fault::unreachable("no directory took the registration");
     loop {
@@ -134,8 +148,10 @@ async fn stay_registered(
             Step::Register { uri } => register(client, &uri, registration, &args.directory).await,
             Step::Refresh { location } => refresh(client, &location, &args.directory).await,
             Step::Wait { until } => {
-                tokio::time::sleep_until(until.into()).await;
-                continue;
+                tokio::select! {
+                    () = tokio::time::sleep_until(until.into()) => continue,
+                    () = stop.notified() => return Ok(Exit::Done),
+                }
             }
             Step::GiveUp => return Err(last_fault),
         };
