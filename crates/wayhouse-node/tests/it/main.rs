@@ -2,6 +2,8 @@
 
 mod asking;
 mod discovery;
+mod dns_authority;
+mod dns_names;
 mod extensions;
 mod freshness;
 mod groups;
@@ -12,6 +14,7 @@ mod operator;
 mod ownership;
 mod paging;
 mod registration;
+mod resolver;
 mod simple;
 mod update;
 mod verbs;

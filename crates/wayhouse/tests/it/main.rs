@@ -8,6 +8,7 @@ mod cli_requests;
 mod cli_server;
 mod daemon;
 mod device;
+mod dns;
 mod groups;
 mod hostile;
 mod http_rest;
