@@ -194,7 +194,7 @@ impl Node {
     /// Says on a connection that it will be closed, and closes it once what is under way is answered (RFC 8323 §5.5).
     pub fn release_stream(&mut self, now: Instant, stream: StreamId) {
         if self.names.has_stream(stream) {
-            return self.names.release_stream(stream);
+            return self.names.release_stream(now, stream);
         }
         self.endpoint.release_stream(now, stream);
         self.settle(now);
@@ -325,6 +325,7 @@ impl Node {
             self.names.note_change(&self.config.dns, &change);
             self.events.push(|| Event::Changed(change));
         }
+        self.names.tell_changes(now);
         self.settled = self.registry.last_change();
     }
     /// Tells observers, so many per call that no other answer waits long.

@@ -11,6 +11,7 @@ mod authority;
 mod cookie;
 mod index;
 mod naming;
+mod push;
 mod rate;
 mod streams;
 mod zones;
@@ -225,6 +226,20 @@ impl Names {
             }
             StreamInput::Closed => self.streams.forget(stream),
         }
+        self.index.set_watched(self.streams.has_interests());
+    }
+    /// Tells subscribers what changed since this was last called.
+    pub(crate) fn tell_changes(&mut self, now: Instant) {
+        let changes = self.index.take_changes();
+        if changes.is_empty() {
+            return;
+        }
+        let parts = streams::Parts { index: &self.index, compressor: &mut self.compressor, counts: &mut self.counts };
+        let told = self.streams.tell(now, &changes, parts, &mut self.octets, &mut self.waiting);
+        for stream in told {
+            self.serve_stream(now, stream);
+        }
+        self.index.set_watched(self.streams.has_interests());
     }
     fn open_stream(&mut self, now: Instant, stream: StreamId, _remote: SocketAddr) {
         if !self.streams.open(now, stream) {
@@ -246,7 +261,12 @@ impl Names {
         }
     }
     /// Closes a connection, because the daemon ends.
-    pub(crate) fn release_stream(&mut self, stream: StreamId) {
+    pub(crate) fn release_stream(&mut self, now: Instant, stream: StreamId) {
+        let start = self.octets.len();
+        self.streams.shut_down(now, stream, &mut self.octets);
+        if self.octets.len() > start {
+            self.waiting.push_back((Destination::Stream(stream), self.octets.len() - start));
+        }
         self.streams.forget(stream);
         self.waiting.push_back((Destination::CloseStream(stream), 0));
     }
@@ -256,6 +276,7 @@ impl Names {
             self.streams.note_timeout(now, stream, &mut self.octets, &mut self.waiting);
             self.serve_stream(now, stream);
         }
+        self.index.set_watched(self.streams.has_interests());
     }
     /// When `handle_timeout` is wanted.
     pub(crate) fn poll_timeout(&self) -> Option<Wakeup> {

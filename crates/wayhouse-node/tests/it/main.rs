@@ -4,6 +4,7 @@ mod asking;
 mod discovery;
 mod dns_authority;
 mod dns_names;
+mod dns_push;
 mod extensions;
 mod freshness;
 mod groups;

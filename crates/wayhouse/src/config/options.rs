@@ -7,8 +7,9 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use wayhouse_node::config::{AnonymousPolicy, Network};
+use wayhouse_node::config::{AnonymousPolicy, Network, Push};
 use wayhouse_proto::coap::endpoint::Amplification;
+use wayhouse_wire::dialect::{DsoDialect, PushDialect};
 
 use super::{LogFormat, Settings};
 
@@ -288,6 +289,14 @@ const LEVELS: &Words<tracing::Level> = &[
     ("info", tracing::Level::INFO),
     ("debug", tracing::Level::DEBUG),
     ("trace", tracing::Level::TRACE),
+];
+const PUSH: &Words<Push> = &[("tls", Push::Tls), ("plain", Push::Plain)];
+const PUSH_DIALECTS: &Words<PushDialect> =
+    &[("rfc8765", PushDialect::Rfc8765), ("push-10", PushDialect::Push10), ("push-12", PushDialect::Push12)];
+const DSO_DIALECTS: &Words<DsoDialect> = &[
+    ("rfc8490", DsoDialect::Rfc8490),
+    ("session-signal-02", DsoDialect::SessionSignal02),
+    ("session-signal-03", DsoDialect::SessionSignal03),
 ];
 const FORMATS: &Words<LogFormat> = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 
@@ -608,6 +617,37 @@ pub const OPTIONS: &[Setting] = &[
         1_000_000,
         "Answers over UDP per second and network (/24, /56) to clients without a cookie (RFC 7873), so that nobody is flooded",
         "in their name. Beyond, every other question is sent back for TCP, the others are dropped. 0: no limit."
+    ),
+    setting!(
+        "dns.push",
+        Kind::Choice(&["tls", "plain"]),
+        |settings| word_of(PUSH, &settings.node.dns.push),
+        |settings, value| {
+            settings.node.dns.push = of_word(PUSH, value)?;
+            Ok(())
+        },
+        "Where changes of names are told as they happen (DNS Push Notifications): over TLS only, as the RFC has it, or over",
+        "plain TCP as well, for tests and where the link itself is protected."
+    ),
+    setting!(
+        "dns.push_dialect",
+        Kind::Choice(&["rfc8765", "push-10", "push-12"]),
+        |settings| word_of(PUSH_DIALECTS, &settings.node.dns.push_dialect),
+        |settings, value| {
+            settings.node.dns.push_dialect = of_word(PUSH_DIALECTS, value)?;
+            Ok(())
+        },
+        "Which text of DNS Push Notifications is spoken: the RFC, or a draft that older clients were built from."
+    ),
+    setting!(
+        "dns.session_dialect",
+        Kind::Choice(&["rfc8490", "session-signal-02", "session-signal-03"]),
+        |settings| word_of(DSO_DIALECTS, &settings.node.dns.dso_dialect),
+        |settings, value| {
+            settings.node.dns.dso_dialect = of_word(DSO_DIALECTS, value)?;
+            Ok(())
+        },
+        "Which text of DNS Stateful Operations is spoken."
     ),
     number!(
         "registry.entries_max",

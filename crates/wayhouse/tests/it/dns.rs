@@ -5,10 +5,14 @@ use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use wayhouse_wire::coap::Code;
-use wayhouse_wire::dns::{Class, Compressor, Flags, Message, MessageWriter, Name, Rcode, Rtype, Section};
+use wayhouse_wire::dialect::{DsoDialect, PushDialect};
+use wayhouse_wire::dns::push_tlv::{ChangeKind, Changes, encode_subscribe};
+use wayhouse_wire::dns::{
+    Class, Compressor, DsoMessage, DsoWriter, Flags, Message, MessageWriter, Name, Question, Rcode, Rtype, Section,
+};
 
 use super::device::Device;
-use super::running::{Running, command_with_dns, finished};
+use super::running::{Running, command, command_with_dns, finished};
 
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(20));
 const BROWSE: &str = "_coap._udp.services.home.arpa";
@@ -97,4 +101,45 @@ fn a_taken_port_is_explained_and_dns_can_be_off() {
     let daemon = Running::start_with(&mut command_with_dns(directory.path(), "off"));
     assert_eq!(daemon.announced("dns").as_array().map(Vec::len), Some(0));
     assert!(daemon.metrics().contains("wayhouse_dns_records 0\n"));
+}
+
+/// The next message on a connection.
+fn next_message(stream: &mut TcpStream) -> Vec<u8> {
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).expect("a message in time");
+    let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut message).expect("a message in time");
+    message
+}
+
+#[test]
+fn subscribers_hear_of_devices_as_they_come_and_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut plain = command(directory.path());
+    let daemon = Running::start_with(plain.args(["--set", "dns.push=plain"]));
+    let mut stream = TcpStream::connect(daemon.dns()).unwrap();
+    stream.set_read_timeout(PATIENCE).unwrap();
+    let name = Name::parse(BROWSE).unwrap();
+    let mut subscribe = vec![0; 2];
+    let question = Question { name: name.as_ref(), rtype: Rtype::PTR, class: Class::IN };
+    encode_subscribe(&mut DsoWriter::request(&mut subscribe, 7), &question);
+    let octets = (subscribe.len() - 2) as u16;
+    subscribe[..2].copy_from_slice(&octets.to_be_bytes());
+    stream.write_all(&subscribe).unwrap();
+    let answer = next_message(&mut stream);
+    let answer = DsoMessage::decode(&answer, DsoDialect::Rfc8490).unwrap();
+    assert_eq!((answer.id, answer.rcode), (7, Rcode::NOERROR));
+
+    let mut device = Device::new(daemon.coap());
+    let registered = device.ask(Code::POST, &["rd"], &["ep=lamp"], "</light>;rt=light");
+    let mut told = || {
+        let message = next_message(&mut stream);
+        let push = DsoMessage::decode(&message, DsoDialect::Rfc8490).unwrap();
+        let changes = Changes::decode(&message, &push.primary().unwrap(), PushDialect::Rfc8765).unwrap();
+        changes.into_iter().map(|change| (change.name.to_string(), change.kind)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(), [(format!("{BROWSE}."), ChangeKind::Add { ttl_s: 120 })]);
+    let location: Vec<&str> = registered.location.iter().map(String::as_str).collect();
+    device.ask(Code::DELETE, &location, &[], "");
+    assert_eq!(told(), [(format!("{BROWSE}."), ChangeKind::RemoveEverything)]);
 }

@@ -43,6 +43,21 @@ pub(super) enum Found {
     At(ZoneId, NodeId),
 }
 
+/// What happened to a record.
+#[derive(Debug, Clone)]
+pub(super) struct RecordChange {
+    /// Its owner.
+    pub(super) name: Name,
+    /// Its type.
+    pub(super) rtype: Rtype,
+    /// Its time to live, seconds.
+    pub(super) ttl_s: u32,
+    /// Its data.
+    pub(super) rdata: Box<[u8]>,
+    /// Whether it is there, as opposed to gone.
+    pub(super) is_there: bool,
+}
+
 #[derive(Debug)]
 struct Node {
     name: Name,
@@ -131,6 +146,9 @@ pub(super) struct Index {
     zones: Vec<Zone>,
     /// Label counts that zones have, the most first: where the zone of a name is looked for.
     depths: Vec<usize>,
+    /// What happened since it was last taken; gathered only when somebody wants it.
+    changes: Vec<RecordChange>,
+    is_watched: bool,
     has_changed: bool,
 }
 
@@ -145,6 +163,8 @@ impl Index {
             by_content: HashTable::new(),
             zones: Vec::new(),
             depths: Vec::new(),
+            changes: Vec::new(),
+            is_watched: false,
             has_changed: false,
         }
     }
@@ -260,9 +280,10 @@ impl Index {
             previous => self.records[previous as usize].next = id,
         }
         set.last = id;
+        let ttl_s = set.ttl_s;
         let records = &self.records;
         self.by_content.insert_unique(hash, id, |&record| records[record as usize].hash);
-        self.has_changed = true;
+        self.note(id, ttl_s, true);
         Some(RecordId(id))
     }
 
@@ -278,6 +299,7 @@ impl Index {
         let sets = &mut self.nodes[node as usize].sets;
         let place = sets.iter().position(|set| set.rtype == rtype).expect("a record is in the set of its type");
         let set = &mut sets[place];
+        let ttl_s = set.ttl_s;
         match previous {
             NONE => set.first = next,
             previous => self.records[previous as usize].next = next,
@@ -292,7 +314,7 @@ impl Index {
         if let Ok(entry) = self.by_content.find_entry(hash, |&other| other == id.0) {
             entry.remove();
         }
-        self.has_changed = true;
+        self.note(id.0, ttl_s, false);
         self.records.remove(id.0 as usize);
         self.release_node(node);
     }
@@ -301,6 +323,27 @@ impl Index {
     pub(super) fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.has_changed)
     }
+    /// Whether changes are gathered for [`Index::take_changes`].
+    pub(super) fn set_watched(&mut self, is_watched: bool) {
+        self.is_watched = is_watched;
+        if !is_watched {
+            self.changes = Vec::new();
+        }
+    }
+    /// What happened since it was last taken, in order.
+    pub(super) fn take_changes(&mut self) -> Vec<RecordChange> {
+        std::mem::take(&mut self.changes)
+    }
+
+    fn note(&mut self, record: u32, ttl_s: u32, is_there: bool) {
+        self.has_changed = true;
+        if self.is_watched {
+            let Record { node, rtype, rdata, .. } = &self.records[record as usize];
+            let name = self.nodes[*node as usize].name.clone();
+            self.changes.push(RecordChange { name, rtype: *rtype, ttl_s, rdata: rdata.clone(), is_there });
+        }
+    }
+
     /// The node of a name in lower case.
     fn find(&self, hash: u64, folded: &[u8]) -> Option<u32> {
         let is_it = |&node: &u32| {
