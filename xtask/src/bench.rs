@@ -82,7 +82,17 @@ fn wayhouse(folder: &Path, extra: &[&str]) -> Result<Server> {
     let mut child = Command::new("taskset")
         .args(["-c", if extra.contains(&"both-cores") { "0,1" } else { "0" }])
         .arg(program)
-        .args(["run", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--announce-json", "--data-dir"])
+        .args([
+            "run",
+            "--listen",
+            "127.0.0.1:0",
+            "--dns",
+            "off",
+            "--http",
+            "127.0.0.1:0",
+            "--announce-json",
+            "--data-dir",
+        ])
         .arg(folder)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

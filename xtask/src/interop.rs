@@ -75,7 +75,17 @@ impl Daemon {
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder)?;
         let mut child = Command::new(&program)
-            .args(["run", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--announce-json", "--data-dir"])
+            .args([
+                "run",
+                "--listen",
+                "127.0.0.1:0",
+                "--dns",
+                "127.0.0.1:0",
+                "--http",
+                "127.0.0.1:0",
+                "--announce-json",
+                "--data-dir",
+            ])
             .arg(&folder)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

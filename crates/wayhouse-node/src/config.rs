@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use wayhouse_proto::coap::endpoint::Settings;
 use wayhouse_registry::Limits;
 
+mod dns;
 mod group;
 
+pub use dns::{Dns, Push};
 pub use group::{ApplicationGroup, Group, Interfaces};
 
 /// Settings of a node.
@@ -18,6 +20,8 @@ pub struct Config {
     pub registry: Limits,
     /// The Resource Directory.
     pub directory: Directory,
+    /// Names and services in the DNS.
+    pub dns: Dns,
     /// CoAP groups that this node knows and perhaps is a member of.
     pub groups: Vec<Group>,
     /// UDP ports of the listeners, in their order; of those not told, the default port. Which CoAP group a multicast
@@ -161,7 +165,8 @@ impl Config {
                 },
             ),
         ];
-        checks.into_iter().filter(|(is_wrong, _)| *is_wrong).map(|(_, problem)| problem).collect()
+        let own = checks.into_iter().filter(|(is_wrong, _)| *is_wrong).map(|(_, problem)| problem);
+        own.chain(self.dns.problems()).collect()
     }
 }
 

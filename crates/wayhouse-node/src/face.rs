@@ -7,6 +7,7 @@ use wayhouse_registry::Registry;
 
 use crate::Config;
 
+pub(crate) mod dns;
 pub mod operator;
 pub mod rd;
 

@@ -104,7 +104,7 @@ pub(crate) fn set_leisures(endpoint: &mut Endpoint, groups: &[Group]) {
 fn port_of(config: &Config, meta: &Meta) -> u16 {
     match meta.socket {
         SocketId::Listener(number) => config.listener_ports.get(usize::from(number)).copied().unwrap_or(DEFAULT_PORT),
-        SocketId::Client(_) | SocketId::Group => DEFAULT_PORT,
+        SocketId::Client(_) | SocketId::Group | SocketId::Dns(_) => DEFAULT_PORT,
     }
 }
 

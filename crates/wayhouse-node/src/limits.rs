@@ -82,3 +82,31 @@ pub fn device() -> Limits {
         ..Limits::default()
     }
 }
+
+/// Zones that show the entries: each costs the records of every entry once more. Reaction: a problem of the configuration.
+pub const DNS_ZONES_MAX: usize = 8;
+/// Prefixes with reverse zones. One that ends inside a label has up to 128 zones. Reaction: as above.
+pub const DNS_REVERSE_PREFIXES_MAX: usize = 64;
+/// Service instances of one entry beside its own, and application groups of one CoAP group: devices have a handful, and
+/// each is five records or more. Reaction: links beyond have no name.
+pub const DNS_INSTANCES_MAX: usize = 64;
+/// Subtypes of one instance, for the same reason and with the same reaction.
+pub const DNS_SUBTYPES_MAX: usize = 16;
+/// Numbers tried for a name that others have: whoever registers crowds of one name pays for it with their own patience.
+/// Reaction: the entry goes without that name.
+pub const DNS_NUMBERS_MAX: u32 = 64;
+/// Octets of one TXT: with SRV, PTR and addresses it fits 512 octets (DN6). Reaction: a string that is too much is left out.
+pub const DNS_TXT_OCTETS_MAX: usize = 400;
+/// Places in the table of answers per network over UDP, 16 octets each. Reaction: networks share a place.
+pub const DNS_RATE_PLACES: usize = 16_384;
+/// Answers that wait to be fetched by the shell, which does so after every datagram. Reaction: a datagram is not answered.
+pub const DNS_ANSWERS_WAITING_MAX: usize = 1_024;
+/// Connections for DNS over TCP. About 2 kB each. Reaction: a further one is closed.
+pub const DNS_STREAMS_MAX: usize = 1_024;
+/// How long a connection without a session may be silent (RFC 7766 §6.2.3). Reaction: it is closed.
+pub const DNS_STREAM_IDLE: Duration = Duration::from_secs(15);
+/// Octets answered on one connection per call: who asks for large answers in one go does not keep others waiting.
+/// Reaction: the rest is answered in the next call, which is asked for at once.
+pub const DNS_STREAM_OCTETS_PER_CALL: usize = 256 << 10;
+/// Octets that a connection may hold of questions not answered yet. Reaction: it is ended.
+pub const DNS_STREAM_OCTETS_HELD_MAX: usize = 128 << 10;

@@ -14,11 +14,12 @@ use std::time::Instant;
 
 use wayhouse_proto::coap::endpoint::Received;
 use wayhouse_proto::coap::{Endpoint, Request, Response};
-use wayhouse_proto::io::{Meta, StreamId, StreamInput, Transmit, Wakeup};
+use wayhouse_proto::io::{Meta, SocketId, StreamId, StreamInput, Transmit, Wakeup};
 use wayhouse_proto::rng::Rng;
 use wayhouse_registry::{Change, ChangeNumber, Cursor, Origin, Refusal, Registry, Restored};
 
 use crate::face::Context;
+use crate::face::dns::Names;
 use crate::face::operator::asking::{Asking, GroupAnswer};
 use crate::face::operator::{self, Command, Reply};
 use crate::face::rd::{Directory, Verdict};
@@ -47,6 +48,8 @@ pub enum Event {
 pub struct Counters {
     /// The CoAP engine.
     pub coap: wayhouse_proto::coap::endpoint::Counters,
+    /// The DNS face.
+    pub dns: crate::face::dns::Counters,
     /// Registrations taken (new, replaced, refreshed by registering).
     pub registrations: u64,
     /// Updates taken.
@@ -76,6 +79,7 @@ pub struct Node {
     endpoint: Endpoint,
     registry: Registry,
     directory: Directory,
+    names: Names,
     asking: Asking,
     /// Where the faces and events stand in the log of changes.
     faces: Cursor,
@@ -100,12 +104,14 @@ impl Node {
         groups::set_leisures(&mut endpoint, &config.groups);
         let mut registry = Registry::new(config.registry, rng.next_u64(), LOCATION_PREFIX);
         let directory = Directory::new(rng.next_u64());
+        let names = Names::new(&config.dns, rng.next_u64());
         let faces = registry.open_cursor();
         let persisted = registry.open_cursor();
         Node {
             config,
             endpoint,
             directory,
+            names,
             asking: Asking::default(),
             faces,
             settled: registry.last_change(),
@@ -128,6 +134,9 @@ impl Node {
         let id = restored.registrant.id;
         self.registry.restore(now, restored)?;
         if let Some(view) = self.registry.get(id) {
+            if view.is_active {
+                self.names.note_restored(&self.config.dns, view.registrant);
+            }
             self.directory.note_restored(view);
         }
         Ok(())
@@ -136,6 +145,7 @@ impl Node {
     pub fn continue_after(&mut self, number: ChangeNumber) {
         self.registry.continue_after(number);
         self.settled = self.registry.last_change();
+        self.names.continue_after(number.0);
     }
     /// Enters the groups of the configuration. Call when everything that a store kept is put back, before any input.
     ///
@@ -153,6 +163,10 @@ impl Node {
 
     /// Takes one datagram.
     pub fn handle_datagram(&mut self, now: Instant, meta: &Meta, bytes: &[u8]) {
+        if let SocketId::Dns(_) = meta.socket {
+            // Nothing that others wait for comes of it.
+            return self.names.handle_datagram(&self.config.dns, now, meta, bytes);
+        }
         if let Received::Request(request) = self.endpoint.handle_datagram(now, meta, bytes) {
             self.serve(now, &request);
         }
@@ -160,6 +174,9 @@ impl Node {
     }
     /// Takes what happened on a connection.
     pub fn handle_stream(&mut self, now: Instant, stream: StreamId, input: StreamInput<'_>) {
+        if self.names.has_stream(stream) {
+            return self.handle_dns_stream(now, stream, input);
+        }
         self.endpoint.handle_stream(now, stream, input);
         let mut frame = std::mem::take(&mut self.frame);
         while let Some(request) = self.endpoint.poll_stream(now, &mut frame) {
@@ -168,8 +185,17 @@ impl Node {
         self.frame = frame;
         self.settle(now);
     }
+    /// Takes what happened on a connection of a DNS listener. Of one that was told of here as opened, the rest may also be
+    /// told to [`Node::handle_stream`].
+    pub fn handle_dns_stream(&mut self, now: Instant, stream: StreamId, input: StreamInput<'_>) {
+        self.names.handle_stream(now, stream, input);
+        self.settle(now);
+    }
     /// Says on a connection that it will be closed, and closes it once what is under way is answered (RFC 8323 §5.5).
     pub fn release_stream(&mut self, now: Instant, stream: StreamId) {
+        if self.names.has_stream(stream) {
+            return self.names.release_stream(now, stream);
+        }
         self.endpoint.release_stream(now, stream);
         self.settle(now);
     }
@@ -182,6 +208,7 @@ impl Node {
         }
         let (directory, mut context, _) = self.face_and_context(now);
         directory.handle_timeout(&mut context);
+        self.names.handle_timeout(now);
         self.settle(now);
     }
     /// Does what a person asks.
@@ -215,7 +242,7 @@ impl Node {
     /// The next thing to send; its octets are appended to `out`. What has `durable_after` above 0 may leave only when
     /// that change (see [`Node::poll_persist`]) is on disk.
     pub fn poll_transmit(&mut self, out: &mut Vec<u8>) -> Option<Transmit> {
-        self.endpoint.poll_transmit(out)
+        self.names.poll_transmit(out).or_else(|| self.endpoint.poll_transmit(out))
     }
     /// The next change to write to the store, in order of numbers. Must be drained even where nothing is stored: the log
     /// keeps what was not read.
@@ -235,7 +262,7 @@ impl Node {
     pub fn poll_timeout(&self) -> Option<Wakeup> {
         let unfinished = self.unfinished.map(|at| Wakeup { at, why: "work left over" });
         let expiry = self.registry.next_expiry().map(|at| Wakeup { at, why: "a lease ends" });
-        let own = Wakeup::earliest(unfinished, expiry);
+        let own = Wakeup::earliest(Wakeup::earliest(unfinished, expiry), self.names.poll_timeout());
         Wakeup::earliest(Wakeup::earliest(own, self.directory.poll_timeout()), self.endpoint.poll_timeout())
     }
     /// Counters and sizes.
@@ -243,6 +270,7 @@ impl Node {
         let counts = self.directory.counts;
         Counters {
             coap: self.endpoint.counters(),
+            dns: self.names.counters(),
             registrations: counts.registrations,
             updates: counts.updates,
             removals: counts.removals,
@@ -294,8 +322,10 @@ impl Node {
         while let Some(change) = self.registry.next_change(self.faces) {
             let (directory, mut context, _) = self.face_and_context(now);
             directory.note_change(&mut context, &change);
+            self.names.note_change(&self.config.dns, &change);
             self.events.push(|| Event::Changed(change));
         }
+        self.names.tell_changes(now);
         self.settled = self.registry.last_change();
     }
     /// Tells observers, so many per call that no other answer waits long.

@@ -14,9 +14,11 @@ pub enum SocketId {
     /// The client socket of requests to groups, an ephemeral port of its own (RFC 7252 §8.1; CX2). It is not connected: members answer
     /// from any address and port.
     Group,
+    /// The n-th configured DNS listener.
+    Dns(u16),
 }
 
-/// A connection of the shell (CoAP over TCP). Never reused within a run.
+/// A connection of the shell. Never reused within a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(pub u64);
 

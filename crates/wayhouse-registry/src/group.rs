@@ -331,13 +331,13 @@ pub(crate) fn stands_for_group<'a>(mut attributes: impl Iterator<Item = (&'a str
 }
 
 /// The CoAP group that a registrant stands for.
-pub(crate) fn authority_of(registrant: &Registrant) -> Option<Authority> {
+pub fn authority_of(registrant: &Registrant) -> Option<Authority> {
     let attributes = registrant.attributes.iter().map(|(name, value)| (&**name, &**value));
     if stands_for_group(attributes) { Authority::of_uri(&registrant.base).ok() } else { None }
 }
 
 /// The names that a registrant gives its CoAP group, as they are compared: in lower case.
-pub(crate) fn names_of(registrant: &Registrant, authority: &Authority) -> BTreeSet<Box<str>> {
+pub fn names_of(registrant: &Registrant, authority: &Authority) -> BTreeSet<Box<str>> {
     let further = registrant.attributes.iter().filter(|(name, _)| **name == *NAME_ATTRIBUTE).map(|(_, value)| value);
     let mut names: BTreeSet<Box<str>> = std::iter::once(&registrant.endpoint_name)
         .chain(further)

@@ -179,7 +179,7 @@ impl Neighbourhood {
             if let Destination::Datagram { socket, remote, .. } = transmit.to {
                 let port = match socket {
                     SocketId::Client(number) => GROUP_PORT + 1 + number,
-                    SocketId::Group | SocketId::Listener(_) => GROUP_PORT,
+                    SocketId::Group | SocketId::Listener(_) | SocketId::Dns(_) => GROUP_PORT,
                 };
                 self.send(SocketAddr::new(CLIENT, port), remote, datagram);
             }

@@ -23,6 +23,8 @@ pub struct Settings {
     pub node: wayhouse_node::Config,
     /// Where CoAP is served.
     pub coap: Coap,
+    /// Where DNS is served.
+    pub dns: Dns,
     /// What is kept on disk, and where.
     pub store: Store,
     /// The page and REST.
@@ -42,6 +44,13 @@ pub struct Coap {
     pub is_tcp_on: bool,
     /// Whether listeners on wildcard addresses join the CoAP groups.
     pub is_multicast_on: bool,
+}
+
+/// Where DNS is served.
+#[derive(Debug, Clone)]
+pub struct Dns {
+    /// Addresses for UDP and TCP; none: nowhere.
+    pub listen: Vec<SocketAddr>,
 }
 
 /// What is kept on disk, and where.
@@ -85,6 +94,7 @@ pub enum LogFormat {
 impl Default for Settings {
     fn default() -> Settings {
         let port = 5683;
+        let dns_port = 8053;
         Settings {
             node: wayhouse_node::Config::default(),
             coap: Coap {
@@ -95,6 +105,12 @@ impl Default for Settings {
                 is_udp_on: true,
                 is_tcp_on: true,
                 is_multicast_on: true,
+            },
+            dns: Dns {
+                listen: vec![
+                    SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, dns_port)),
+                    SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, dns_port)),
+                ],
             },
             store: Store { data_dir: PathBuf::new() },
             http: Http {

@@ -62,7 +62,7 @@ impl Lab {
                 let port = match socket {
                     SocketId::Client(number) => 40_000 + number,
                     SocketId::Group => 50_000,
-                    SocketId::Listener(_) => panic!("a client listens nowhere"),
+                    SocketId::Listener(_) | SocketId::Dns(_) => panic!("a client listens nowhere"),
                 };
                 let from = SocketAddr::new(CLIENT.parse().expect("an address"), port);
                 let group = Some(remote.ip()).filter(|ip| ip.is_multicast());

@@ -2,6 +2,9 @@
 
 mod asking;
 mod discovery;
+mod dns_authority;
+mod dns_names;
+mod dns_push;
 mod extensions;
 mod freshness;
 mod groups;
@@ -12,6 +15,7 @@ mod operator;
 mod ownership;
 mod paging;
 mod registration;
+mod resolver;
 mod simple;
 mod update;
 mod verbs;

@@ -368,6 +368,8 @@ impl Client {
                     Err(error) => self.give_up_on(remote, error.kind()),
                 }
             }
+            // Only a daemon has such a socket.
+            Destination::Datagram { socket: SocketId::Dns(_), .. } => {}
             Destination::Stream(stream) => {
                 self.trace.stream(Direction::Out, stream, bytes);
                 if let Some(open) = self.streams.get(&stream) {

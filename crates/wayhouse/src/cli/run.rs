@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 use super::args::KeyValue;
 use super::exit::{Exit, Fault};
 use crate::config::{self, Layers, LogFormat, Resolved, Source};
-use crate::shell::daemon::{Daemon, Whereabouts, uri};
+use crate::shell::daemon::{Daemon, MaySkip, Whereabouts, uri};
 use crate::shell::privileges;
 
 /// Flags of `run`.
@@ -36,6 +36,9 @@ pub struct SettingArgs {
     /// Serve CoAP over UDP and TCP on this address and port; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     listen: Vec<String>,
+    /// Serve DNS over UDP and TCP on this address and port, or `off`; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    dns: Vec<String>,
     /// Serve the page and REST on this address and port, or `off`
     #[arg(long, value_name = "ADDRESS")]
     http: Option<String>,
@@ -73,6 +76,7 @@ impl SettingArgs {
         };
         flag("--data-dir", "store.data_dir", self.data_dir.into_iter().collect());
         flag("--listen", "coap.listen", self.listen);
+        flag("--dns", "dns.listen", self.dns);
         flag("--http", "http.listen", self.http.into_iter().collect());
         flag("--log", "log.level", self.log.into_iter().collect());
         // Variables that are not Unicode are none of ours.
@@ -112,8 +116,9 @@ fn run(resolved: &Resolved, announces_json: bool) -> Result<(), Fault> {
         .build()
         .map_err(|error| Fault::negative(format!("the system gives no event queue: {error}")))?;
     let outcome = runtime.block_on(async {
-        let may_skip_families = *resolved.source("coap.listen") == Source::Default;
-        let (daemon, whereabouts) = Daemon::prepare(settings, may_skip_families)
+        let is_default = |key| *resolved.source(key) == Source::Default;
+        let may_skip = MaySkip { coap: is_default("coap.listen"), dns: is_default("dns.listen") };
+        let (daemon, whereabouts) = Daemon::prepare(settings, may_skip)
             .map_err(|error| Fault::negative(error.to_string()).hint(error.hint()))?;
         tell(&whereabouts);
         if announces_json {
@@ -154,6 +159,14 @@ fn tell(whereabouts: &Whereabouts) {
     if !whereabouts.tcp.is_empty() {
         eprintln!("  over TCP   {}", join(whereabouts.tcp.iter().map(|&address| uri("coap+tcp", address)).collect()));
     }
+    if let Some(first) = whereabouts.dns.first() {
+        let zones = whereabouts.zones.join(" ");
+        let addresses: Vec<_> = whereabouts.dns.iter().map(ToString::to_string).collect();
+        eprintln!("  DNS        {zones} on {}", addresses.join("  "));
+        let host = if first.ip().is_unspecified() { "localhost".to_owned() } else { first.ip().to_string() };
+        let zone = whereabouts.zones.first().map_or("", String::as_str);
+        eprintln!("             try  dig @{host} -p {} _coap._udp.{zone} PTR", first.port());
+    }
     if let Some(address) = whereabouts.http {
         eprintln!("  page       http://{address}/");
     }
@@ -183,6 +196,7 @@ fn announcement(whereabouts: &Whereabouts) -> serde_json::Value {
     json!({
         "coap": texts(&whereabouts.udp),
         "coap_tcp": texts(&whereabouts.tcp),
+        "dns": texts(&whereabouts.dns),
         "http": whereabouts.http.map(|address| address.to_string()),
         "data_dir": whereabouts.data_dir,
         "admin_token_file": whereabouts.token_file,

@@ -7,8 +7,9 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use wayhouse_node::config::{AnonymousPolicy, Network};
+use wayhouse_node::config::{AnonymousPolicy, Network, Push};
 use wayhouse_proto::coap::endpoint::Amplification;
+use wayhouse_wire::dialect::{DsoDialect, PushDialect};
 
 use super::{LogFormat, Settings};
 
@@ -289,6 +290,14 @@ const LEVELS: &Words<tracing::Level> = &[
     ("debug", tracing::Level::DEBUG),
     ("trace", tracing::Level::TRACE),
 ];
+const PUSH: &Words<Push> = &[("tls", Push::Tls), ("plain", Push::Plain)];
+const PUSH_DIALECTS: &Words<PushDialect> =
+    &[("rfc8765", PushDialect::Rfc8765), ("push-10", PushDialect::Push10), ("push-12", PushDialect::Push12)];
+const DSO_DIALECTS: &Words<DsoDialect> = &[
+    ("rfc8490", DsoDialect::Rfc8490),
+    ("session-signal-02", DsoDialect::SessionSignal02),
+    ("session-signal-03", DsoDialect::SessionSignal03),
+];
 const FORMATS: &Words<LogFormat> = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 
 fn word_of<T: PartialEq>(words: &Words<T>, wanted: &T) -> Value {
@@ -312,6 +321,21 @@ fn parse_network(text: &str) -> Option<Network> {
     let longest = if address.is_ipv4() { 32 } else { 128 };
     let prefix_length = if length.is_empty() { longest } else { length.parse().ok()? };
     (prefix_length <= longest).then_some(Network { address, prefix_length })
+}
+
+fn parse_networks(value: &Value) -> Result<Vec<Network>, Wrong> {
+    let hint = "write an address and a prefix length, such as 192.0.2.0/24";
+    let parse = |item: &String| parse_network(item).ok_or_else(|| Wrong::new(format!("`{item}` is no network"), hint));
+    value.items().iter().map(parse).collect()
+}
+
+fn write_network(network: &Network) -> String {
+    format!("{}/{}", network.address, network.prefix_length)
+}
+
+/// A domain name as people write it.
+fn dotless(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_owned()
 }
 
 fn optional_path(value: &Value) -> Option<std::path::PathBuf> {
@@ -514,24 +538,116 @@ pub const OPTIONS: &[Setting] = &[
     setting!(
         "directory.trusted_consumers",
         Kind::List,
-        |settings| {
-            let networks = settings.node.directory.trusted_consumers.iter();
-            Value::List(networks.map(|network| format!("{}/{}", network.address, network.prefix_length)).collect())
-        },
+        |settings| { Value::List(settings.node.directory.trusted_consumers.iter().map(write_network).collect()) },
         |settings, value| {
-            let parse = |item: &String| {
-                parse_network(item).ok_or_else(|| {
-                    Wrong::new(
-                        format!("`{item}` is no network"),
-                        "write an address and a prefix length, such as 192.0.2.0/24",
-                    )
-                })
-            };
-            settings.node.directory.trusted_consumers = value.items().iter().map(parse).collect::<Result<_, _>>()?;
+            settings.node.directory.trusted_consumers = parse_networks(value)?;
             Ok(())
         },
         "Networks of consumers that are shown where each link came from and how old it is (provenance, lt-age,",
         "lt-remaining)."
+    ),
+    setting!(
+        "dns.listen",
+        Kind::List,
+        |settings| Value::List(settings.dns.listen.iter().map(ToString::to_string).collect()),
+        |settings, value| {
+            settings.dns.listen = match value.items() {
+                [off] if off == "off" => Vec::new(),
+                _ => parse_all(value, "write an address and a port, such as 0.0.0.0:8053 or [::]:8053, or off")?,
+            };
+            Ok(())
+        },
+        "Addresses and ports for DNS over UDP and TCP, or off. The port is one that needs no privileges: have the resolver",
+        "of the network ask here for the zones below, or listen on port 53."
+    ),
+    setting!(
+        "dns.zones",
+        Kind::List,
+        |settings| Value::List(settings.node.dns.zones.iter().map(|zone| dotless(&zone.to_string())).collect()),
+        |settings, value| {
+            let parse = |item: &String| {
+                wayhouse_wire::dns::Name::parse(item)
+                    .map_err(|_| Wrong::new(format!("`{item}` is no domain name"), "write labels between dots"))
+            };
+            settings.node.dns.zones = value.items().iter().map(parse).collect::<Result<_, _>>()?;
+            Ok(())
+        },
+        "Domains in which devices and their services have names; each shows all of them. The default is below the name",
+        "that belongs to every home (RFC 8375)."
+    ),
+    setting!(
+        "dns.reverse",
+        Kind::List,
+        |settings| Value::List(settings.node.dns.reverse.iter().map(write_network).collect()),
+        |settings, value| {
+            settings.node.dns.reverse = parse_networks(value)?;
+            Ok(())
+        },
+        "Networks whose addresses lead back to names. The default is what is private everywhere. Name networks as they are",
+        "(192.168.7.0/24) to have browsers find the zone by their own address."
+    ),
+    setting!(
+        "dns.addresses",
+        Kind::List,
+        |settings| Value::List(settings.node.dns.addresses.iter().map(ToString::to_string).collect()),
+        |settings, value| {
+            settings.node.dns.addresses = parse_all(value, "write addresses, such as 192.168.1.2 or fd00::2")?;
+            Ok(())
+        },
+        "Addresses under which this server is found, for its name in the zones. Empty: those it has towards the rest of the",
+        "world when it starts."
+    ),
+    number!("dns.ttl_s", node.dns.ttl_s, 0, 86_400, "How long names of devices may be cached, seconds."),
+    flag!(
+        "dns.endpoints",
+        node.dns.shows_endpoints,
+        "Whether every registered device is a service. Otherwise only links are that have the attribute exp."
+    ),
+    number!(
+        "dns.udp_octets_max",
+        node.dns.udp_octets_max,
+        512,
+        65_535,
+        "Octets of the largest answer in a datagram. What is larger is asked for again over TCP."
+    ),
+    number!(
+        "dns.answers_per_s",
+        node.dns.answers_per_s,
+        0,
+        1_000_000,
+        "Answers over UDP per second and network (/24, /56) to clients without a cookie (RFC 7873), so that nobody is flooded",
+        "in their name. Beyond, every other question is sent back for TCP, the others are dropped. 0: no limit."
+    ),
+    setting!(
+        "dns.push",
+        Kind::Choice(&["tls", "plain"]),
+        |settings| word_of(PUSH, &settings.node.dns.push),
+        |settings, value| {
+            settings.node.dns.push = of_word(PUSH, value)?;
+            Ok(())
+        },
+        "Where changes of names are told as they happen (DNS Push Notifications): over TLS only, as the RFC has it, or over",
+        "plain TCP as well, for tests and where the link itself is protected."
+    ),
+    setting!(
+        "dns.push_dialect",
+        Kind::Choice(&["rfc8765", "push-10", "push-12"]),
+        |settings| word_of(PUSH_DIALECTS, &settings.node.dns.push_dialect),
+        |settings, value| {
+            settings.node.dns.push_dialect = of_word(PUSH_DIALECTS, value)?;
+            Ok(())
+        },
+        "Which text of DNS Push Notifications is spoken: the RFC, or a draft that older clients were built from."
+    ),
+    setting!(
+        "dns.session_dialect",
+        Kind::Choice(&["rfc8490", "session-signal-02", "session-signal-03"]),
+        |settings| word_of(DSO_DIALECTS, &settings.node.dns.dso_dialect),
+        |settings, value| {
+            settings.node.dns.dso_dialect = of_word(DSO_DIALECTS, value)?;
+            Ok(())
+        },
+        "Which text of DNS Stateful Operations is spoken."
     ),
     number!(
         "registry.entries_max",

@@ -69,6 +69,8 @@ pub fn render(node: &Counters, shell: &ShellCounters, http: &HttpCounters, liste
         ("registrants", "Active registrants", node.registrants as u64),
         ("observers", "Observers over CoAP", node.observers as u64),
         ("coap_connections", "Open connections of CoAP over TCP", shell.streams_open.get()),
+        ("dns_connections", "Open connections of DNS over TCP", node.dns.streams_open as u64),
+        ("dns_records", "Records in all zones", node.dns.records as u64),
         ("http_listeners", "Listeners to changes over HTTP", listeners as u64),
         ("store_backlog", "Changes that wait for the store", shell.store_backlog.get()),
     ] {
@@ -77,7 +79,7 @@ pub fn render(node: &Counters, shell: &ShellCounters, http: &HttpCounters, liste
     let held = ConstGauge::new(node.octets as u64);
     registry.register_with_unit("registry_text", "Text held for registrants", Unit::Bytes, held);
 
-    let coap = &node.coap;
+    let (coap, dns) = (&node.coap, &node.dns);
     for (name, help, value) in [
         ("directory_registrations", "Registrations taken, repeated ones included", node.registrations),
         ("directory_updates", "Updates taken", node.updates),
@@ -99,6 +101,15 @@ pub fn render(node: &Counters, shell: &ShellCounters, http: &HttpCounters, liste
         ("coap_unexpected_responses", "Responses that nobody waited for", coap.unexpected_responses),
         ("coap_echo_challenges", "Peers asked to prove that they are reachable", coap.echo_challenges),
         ("coap_dropped_at_limit", "Messages dropped because a bound was met", coap.dropped_at_limit),
+        ("dns_udp_queries", "Questions to the DNS over UDP", dns.udp_queries),
+        ("dns_tcp_queries", "Questions to the DNS over TCP", dns.tcp_queries),
+        ("dns_malformed", "DNS messages that could not be read", dns.malformed),
+        ("dns_ignored", "DNS datagrams that are nothing to answer", dns.ignored),
+        ("dns_rate_truncated", "Questions sent back for TCP because their network asked too much", dns.rate_truncated),
+        ("dns_rate_dropped", "Questions dropped because their network asked too much", dns.rate_dropped),
+        ("dns_connections_accepted", "DNS connections accepted", shell.dns_streams.accepted.get()),
+        ("dns_connections_refused", "DNS connections refused because of the bound", shell.dns_streams.refused.get()),
+        ("dns_connections_shed", "DNS connections ended because the peer did not read", shell.dns_streams.shed.get()),
         ("socket_datagrams_received", "Datagrams read from sockets", shell.datagrams_in.get()),
         ("socket_datagrams_sent", "Datagrams handed to the system", shell.datagrams_out.get()),
         ("socket_receive_calls", "System calls that read datagrams", shell.batches_in.get()),
@@ -106,9 +117,9 @@ pub fn render(node: &Counters, shell: &ShellCounters, http: &HttpCounters, liste
         ("socket_received_dropped", "Datagrams read and dropped", shell.datagrams_in_dropped.get()),
         ("socket_sent_dropped", "Datagrams that could not be sent", shell.datagrams_out_dropped.get()),
         ("coap_answers_dropped", "Answers dropped because too many waited for the store", shell.held_dropped.get()),
-        ("coap_connections_accepted", "Connections accepted", shell.streams_accepted.get()),
-        ("coap_connections_refused", "Connections refused because of the bound", shell.streams_refused.get()),
-        ("coap_connections_shed", "Connections ended because the peer did not read", shell.streams_shed.get()),
+        ("coap_connections_accepted", "Connections accepted", shell.coap_streams.accepted.get()),
+        ("coap_connections_refused", "Connections refused because of the bound", shell.coap_streams.refused.get()),
+        ("coap_connections_shed", "Connections ended because the peer did not read", shell.coap_streams.shed.get()),
         ("store_changes", "Changes written to the store", shell.store_changes.get()),
         ("store_batches", "Batches in which they were written", shell.store_batches.get()),
         ("http_requests", "HTTP requests received", http.requests.load(Ordering::Relaxed)),

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::stream::Service;
+
 /// A number that one thread writes and others read.
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
@@ -19,6 +21,17 @@ impl Count {
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// What is counted of the connections of one service.
+#[derive(Debug, Default)]
+pub struct StreamCounts {
+    /// Connections accepted.
+    pub accepted: Count,
+    /// Connections refused because as many were open as may be.
+    pub refused: Count,
+    /// Connections ended because their peer did not read what was sent.
+    pub shed: Count,
 }
 
 /// Counters of the shell. All but the two marked ones only grow.
@@ -40,13 +53,11 @@ pub struct ShellCounters {
     pub held_dropped: Count,
     /// Answers of groups dropped because their listener did not keep up.
     pub group_answers_dropped: Count,
-    /// Connections accepted.
-    pub streams_accepted: Count,
-    /// Connections refused because as many were open as configured.
-    pub streams_refused: Count,
-    /// Connections ended because their peer did not read what was sent.
-    pub streams_shed: Count,
-    /// Connections open (a level, not a sum).
+    /// Connections for CoAP.
+    pub coap_streams: StreamCounts,
+    /// Connections for DNS.
+    pub dns_streams: StreamCounts,
+    /// Connections for CoAP open (a level, not a sum).
     pub streams_open: Count,
     /// Changes written to the store.
     pub store_changes: Count,
@@ -58,4 +69,14 @@ pub struct ShellCounters {
     pub store_commit_us: Count,
     /// Changes that wait for the store (a level, not a sum).
     pub store_backlog: Count,
+}
+
+impl ShellCounters {
+    /// What is counted of the connections of a service.
+    pub fn of(&self, service: Service) -> &StreamCounts {
+        match service {
+            Service::Coap => &self.coap_streams,
+            Service::Dns => &self.dns_streams,
+        }
+    }
 }

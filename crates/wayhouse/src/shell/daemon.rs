@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 use wayhouse_node::config::{Group, Interfaces};
+use wayhouse_node::limits::DNS_STREAMS_MAX;
 use wayhouse_node::{GroupRefused, Node};
 use wayhouse_registry::ChangeNumber;
 
@@ -23,13 +24,15 @@ use super::event_loop::{EventLoop, Parts, notify_supervisor};
 use super::handle::NodeHandle;
 use super::links::Links;
 use super::store::{Archive, DataDirectory, Report, StoreError};
-use super::stream::Streams;
+use super::stream::{Service, Streams};
 use super::udp::{Membership, Sockets};
 use crate::config::Settings;
 use crate::http;
 
 /// The default port of CoAP, which URIs leave out.
 const COAP_PORT: u16 = 5683;
+/// How often a port is chosen that both transports may have.
+const PORT_TRIALS: usize = 16;
 /// Octets of chance in a token that we make: too many to guess.
 const TOKEN_OCTETS: usize = 20;
 /// The token file in the data directory.
@@ -80,6 +83,9 @@ impl StartError {
             StartError::Listen { what: "HTTP", .. } => {
                 "is another daemon running? choose another address with --http, or --http off"
             }
+            StartError::Listen { what: "DNS", .. } => {
+                "is another DNS server running? choose another address with --dns, or --dns off"
+            }
             StartError::Listen { .. } => "is another CoAP server running? choose another address with --listen",
             StartError::Group(_) => "raise the bound that it names, or shorten the group",
             StartError::Token { .. } => "name a file that holds a token with --set http.admin_token_file=FILE",
@@ -95,6 +101,10 @@ pub struct Whereabouts {
     pub udp: Vec<SocketAddr>,
     /// CoAP over TCP.
     pub tcp: Vec<SocketAddr>,
+    /// DNS, over UDP and TCP.
+    pub dns: Vec<SocketAddr>,
+    /// The zones that are served there.
+    pub zones: Vec<String>,
     /// Whether groups are joined.
     pub is_multicast_on: bool,
     /// Page and REST.
@@ -107,6 +117,15 @@ pub struct Whereabouts {
     pub token_file: Option<PathBuf>,
 }
 
+/// Whether addresses of an IP version that the machine does not have are passed over, because nobody asked for them.
+#[derive(Debug, Clone, Copy)]
+pub struct MaySkip {
+    /// Of those for CoAP.
+    pub coap: bool,
+    /// Of those for DNS.
+    pub dns: bool,
+}
+
 /// A daemon that is ready to run.
 #[derive(Debug)]
 pub struct Daemon {
@@ -115,22 +134,28 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Makes everything ready. Needs a runtime around it. `may_skip_families`: addresses of an IP version that the
-    /// machine does not have are passed over, because nobody asked for them.
+    /// Makes everything ready. Needs a runtime around it.
     ///
     /// # Errors
     /// See [`StartError`].
-    pub fn prepare(settings: &Settings, may_skip_families: bool) -> Result<(Daemon, Whereabouts), StartError> {
+    pub fn prepare(settings: &Settings, may_skip: MaySkip) -> Result<(Daemon, Whereabouts), StartError> {
         let clock = Clock::start();
         let directory = DataDirectory::claim(&settings.store.data_dir)?;
         let (handle, operations, changes) = NodeHandle::new();
         let counters = Arc::clone(handle.shell_counters());
-        let served = listen(settings, may_skip_families, &counters)?;
+        let mut served = listen(settings, may_skip.coap, &counters)?;
+        listen_for_dns(settings, may_skip.dns, &mut served)?;
         let page = settings.http.listen.map(bind_page).transpose()?;
         let (token, token_file) = admin_token(settings)?;
 
         let mut archive = Archive::open(directory, clock)?;
-        let config = wayhouse_node::Config { listener_ports: served.listener_ports, ..settings.node.clone() };
+        let mut config = wayhouse_node::Config { listener_ports: served.listener_ports, ..settings.node.clone() };
+        if served.dns.is_empty() {
+            config.dns.zones.clear();
+        } else if config.dns.addresses.is_empty() {
+            config.dns.addresses = own_addresses(&served.dns);
+        }
+        let zones = config.dns.zones.iter().map(|zone| zone.to_string().trim_end_matches('.').to_owned()).collect();
         let mut node = Node::new(config, seed()?);
         let report = archive.restore(|restored| node.restore(clock.now(), restored).is_ok())?;
         node.continue_after(ChangeNumber(report.last_change));
@@ -142,6 +167,8 @@ impl Daemon {
         let whereabouts = Whereabouts {
             udp: served.udp,
             tcp: served.tcp,
+            dns: served.dns,
+            zones,
             is_multicast_on: served.links.is_some(),
             http: page.as_ref().and_then(|page| page.local_addr().ok()),
             data_dir: settings.store.data_dir.clone(),
@@ -192,13 +219,14 @@ impl Daemon {
     }
 }
 
-/// All that listens for CoAP.
+/// All that listens for CoAP and DNS.
 struct Served {
     sockets: Sockets,
     streams: Streams,
     links: Option<Links>,
     udp: Vec<SocketAddr>,
     tcp: Vec<SocketAddr>,
+    dns: Vec<SocketAddr>,
     /// The port of each UDP listener.
     listener_ports: Vec<u16>,
 }
@@ -206,10 +234,11 @@ struct Served {
 fn listen(settings: &Settings, may_skip_families: bool, counters: &Arc<ShellCounters>) -> Result<Served, StartError> {
     let mut served = Served {
         sockets: Sockets::new(Arc::clone(counters)),
-        streams: Streams::new(settings.node.coap.limits.streams_max, Arc::clone(counters)),
+        streams: Streams::new(settings.node.coap.limits.streams_max, DNS_STREAMS_MAX, Arc::clone(counters)),
         links: None,
         udp: Vec::new(),
         tcp: Vec::new(),
+        dns: Vec::new(),
         listener_ports: Vec::new(),
     };
     let mut joins = false;
@@ -232,9 +261,9 @@ fn listen(settings: &Settings, may_skip_families: bool, counters: &Arc<ShellCoun
             }
         }
         if settings.coap.is_tcp_on {
-            let outcome = match served.streams.listen(tcp_address) {
+            let outcome = match served.streams.listen(tcp_address, Service::Coap) {
                 Err(error) if address.port() == 0 && error.kind() == io::ErrorKind::AddrInUse => {
-                    served.streams.listen(address)
+                    served.streams.listen(address, Service::Coap)
                 }
                 outcome => outcome,
             };
@@ -270,6 +299,50 @@ fn named_interfaces(groups: &[Group]) -> BTreeMap<IpAddr, Vec<String>> {
         }
     }
     named
+}
+
+/// Opens the DNS listeners, one port for both transports at each address.
+fn listen_for_dns(settings: &Settings, may_skip_families: bool, served: &mut Served) -> Result<(), StartError> {
+    for &address in &settings.dns.listen {
+        match listen_for_dns_at(address, served) {
+            Ok(bound) => served.dns.push(bound),
+            Err(error) if may_skip_families && is_family_missing(&error) => {
+                tracing::warn!(%address, %error, "not served");
+            }
+            Err(error) => return Err(StartError::Listen { what: "DNS", address, error }),
+        }
+    }
+    Ok(())
+}
+
+fn listen_for_dns_at(address: SocketAddr, served: &mut Served) -> io::Result<SocketAddr> {
+    if address.port() != 0 {
+        served.streams.listen(address, Service::Dns)?;
+        return served.sockets.listen_for_dns(address);
+    }
+    // TCP first: most connections of others hold ports there, and a port that is free for it is mostly free for UDP.
+    let mut outcome = Err(io::ErrorKind::AddrInUse.into());
+    for _ in 0..PORT_TRIALS {
+        let bound = served.streams.listen(address, Service::Dns)?;
+        outcome = served.sockets.listen_for_dns(bound);
+        if outcome.is_ok() {
+            break;
+        }
+        served.streams.stop_last();
+    }
+    outcome
+}
+
+/// The addresses under which others reach the DNS listeners.
+fn own_addresses(dns: &[SocketAddr]) -> Vec<IpAddr> {
+    let reachable = |bound: &SocketAddr| match bound.ip() {
+        ip if ip.is_unspecified() => outward_address(bound.is_ipv6()),
+        ip => Some(ip),
+    };
+    let mut addresses: Vec<_> = dns.iter().filter_map(reachable).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
 }
 
 /// Opens what is missing to be a member of the configured groups; whether there are any to join.

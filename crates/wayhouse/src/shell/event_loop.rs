@@ -29,7 +29,7 @@ use super::counters::ShellCounters;
 use super::handle::{LiveChange, Operation};
 use super::links::Links;
 use super::store::{Backlog, Store, StoreError};
-use super::stream::{StreamEvent, Streams};
+use super::stream::{Service, StreamEvent, Streams};
 use super::udp::{Outgoing, Ready, Sockets};
 
 /// Full batches read from one socket in a turn.
@@ -274,9 +274,13 @@ impl EventLoop {
     fn take_stream_event(&mut self, event: StreamEvent) {
         let Parts { node, streams, .. } = &mut self.parts;
         match event {
-            StreamEvent::Accepted(stream, remote) => {
-                if let Some((id, local)) = streams.open(stream, remote) {
-                    node.handle_stream(self.now, id, StreamInput::Opened { remote, local, is_initiator: false });
+            StreamEvent::Accepted(stream, remote, service) => {
+                if let Some((id, local)) = streams.open(stream, remote, service) {
+                    let opened = StreamInput::Opened { remote, local, is_initiator: false };
+                    match service {
+                        Service::Coap => node.handle_stream(self.now, id, opened),
+                        Service::Dns => node.handle_dns_stream(self.now, id, opened),
+                    }
                 }
             }
             StreamEvent::Data(id, octets) => node.handle_stream(self.now, id, StreamInput::Data(&octets)),

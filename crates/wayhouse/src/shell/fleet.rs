@@ -274,7 +274,7 @@ impl Crew {
             }
             SocketId::Listener(listener) => (self.owners[usize::from(listener)], LISTENER),
             SocketId::Client(number) => (usize::from(number), SocketId::Group),
-            SocketId::Group => return,
+            SocketId::Group | SocketId::Dns(_) => return,
         };
         self.hand(now, number, &Meta { socket, ..*meta }, bytes);
     }
@@ -295,7 +295,7 @@ impl Crew {
                     member.listeners[usize::from(remote.is_ipv6())].map(|own| (SocketId::Listener(own), local))
                 }
                 // Answers come back to a port of this device alone, and from the address that others know it by.
-                SocketId::Client(_) | SocketId::Group => {
+                SocketId::Client(_) | SocketId::Group | SocketId::Dns(_) => {
                     Some((SocketId::Client(number as u16), member.own_address(remote)))
                 }
             };

@@ -1,4 +1,4 @@
-//! TCP connections for CoAP over TCP: bounded in number, in what they may hold, and in patience.
+//! TCP connections for CoAP and DNS over TCP: bounded in number, in what they may hold, and in patience.
 //!
 //! Every connection has a task that reads and one that writes. What is read reaches the loop through one bounded
 //! channel, so that a busy loop slows its peers down. What the loop writes waits in the connection's outbox; a peer
@@ -41,11 +41,20 @@ const LINGER: Duration = Duration::from_secs(3);
 /// How long accepting rests after a failure, such as too many open files.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
+/// What a connection is for: its listener tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// CoAP over TCP.
+    Coap,
+    /// DNS.
+    Dns,
+}
+
 /// What happened.
 #[derive(Debug)]
 pub enum StreamEvent {
     /// Somebody connected; [`Streams::open`] takes it.
-    Accepted(TcpStream, SocketAddr),
+    Accepted(TcpStream, SocketAddr, Service),
     /// Octets arrived.
     Data(StreamId, Vec<u8>),
     /// It ended; told once for each connection.
@@ -56,7 +65,9 @@ pub enum StreamEvent {
 #[derive(Debug)]
 pub struct Streams {
     connections: HashMap<StreamId, Connection>,
-    connections_max: usize,
+    /// How many are open for each service, and how many may be: CoAP, DNS.
+    open: [usize; 2],
+    most: [usize; 2],
     last_id: u64,
     tasks: JoinSet<()>,
     acceptors: Vec<AbortHandle>,
@@ -71,18 +82,20 @@ pub struct Streams {
 
 #[derive(Debug)]
 struct Connection {
+    service: Service,
     outbox: Arc<Outbox>,
     reader: AbortHandle,
     writer: AbortHandle,
 }
 
 impl Streams {
-    /// No connections; at most `connections_max` will be open at a time.
-    pub fn new(connections_max: usize, counters: Arc<ShellCounters>) -> Streams {
+    /// No connections; at most `coap_max` and `dns_max` will be open at a time, so that neither service starves the other.
+    pub fn new(coap_max: usize, dns_max: usize, counters: Arc<ShellCounters>) -> Streams {
         let (events, events_in) = mpsc::channel(EVENTS_MAX);
         Streams {
             connections: HashMap::new(),
-            connections_max,
+            open: [0; 2],
+            most: [coap_max, dns_max],
             last_id: 0,
             tasks: JoinSet::new(),
             acceptors: Vec::new(),
@@ -98,7 +111,7 @@ impl Streams {
     ///
     /// # Errors
     /// When the address is not ours or taken.
-    pub fn listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+    pub fn listen(&mut self, address: SocketAddr, service: Service) -> io::Result<SocketAddr> {
         let kind = Type::STREAM.nonblocking().cloexec();
         let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
         if address.is_ipv6() {
@@ -110,8 +123,15 @@ impl Streams {
         socket.listen(LISTEN_BACKLOG)?;
         let listener = TcpListener::from_std(socket.into())?;
         let bound = listener.local_addr()?;
-        self.acceptors.push(self.tasks.spawn(accept(listener, self.events.clone())));
+        self.acceptors.push(self.tasks.spawn(accept(listener, service, self.events.clone())));
         Ok(bound)
+    }
+
+    /// Gives up the address that was listened on last.
+    pub fn stop_last(&mut self) {
+        if let Some(acceptor) = self.acceptors.pop() {
+            acceptor.abort();
+        }
     }
 
     /// Accepts no further connections.
@@ -137,7 +157,8 @@ impl Streams {
                 StreamEvent::Data(..) => return Poll::Ready(event),
                 StreamEvent::Closed(id) => {
                     if let Some(connection) = self.connections.remove(&id) {
-                        self.counters.streams_open.set(self.connections.len() as u64);
+                        self.open[connection.service as usize] -= 1;
+                        self.counters.streams_open.set(self.open[Service::Coap as usize] as u64);
                         // Answers to what the peer asked before it closed its side still leave.
                         connection.outbox.close();
                         return Poll::Ready(StreamEvent::Closed(id));
@@ -148,10 +169,10 @@ impl Streams {
     }
 
     /// Takes an accepted connection; `None` when as many are open as may be, and it was closed.
-    pub fn open(&mut self, stream: TcpStream, remote: SocketAddr) -> Option<(StreamId, SocketAddr)> {
+    pub fn open(&mut self, stream: TcpStream, remote: SocketAddr, service: Service) -> Option<(StreamId, SocketAddr)> {
         let local = stream.local_addr().unwrap_or(remote);
-        if self.connections.len() >= self.connections_max {
-            self.counters.streams_refused.add(1);
+        if self.open[service as usize] >= self.most[service as usize] {
+            self.counters.of(service).refused.add(1);
             return None;
         }
         prepare(&stream);
@@ -161,9 +182,10 @@ impl Streams {
         let outbox = Arc::new(Outbox::new(Arc::clone(&self.waiting)));
         let reader = self.tasks.spawn(read(id, reading, self.events.clone()));
         let writer = self.tasks.spawn(write(writing, Arc::clone(&outbox), reader.clone(), id, self.events.clone()));
-        self.connections.insert(id, Connection { outbox, reader, writer });
-        self.counters.streams_accepted.add(1);
-        self.counters.streams_open.set(self.connections.len() as u64);
+        self.open[service as usize] += 1;
+        self.connections.insert(id, Connection { service, outbox, reader, writer });
+        self.counters.of(service).accepted.add(1);
+        self.counters.streams_open.set(self.open[Service::Coap as usize] as u64);
         Some((id, local))
     }
 
@@ -185,10 +207,12 @@ impl Streams {
         if !connection.outbox.push(octets) {
             connection.reader.abort();
             connection.writer.abort();
+            let service = connection.service;
+            self.open[service as usize] -= 1;
             self.connections.remove(&id);
             self.shed.push_back(id);
-            self.counters.streams_shed.add(1);
-            self.counters.streams_open.set(self.connections.len() as u64);
+            self.counters.of(service).shed.add(1);
+            self.counters.streams_open.set(self.open[Service::Coap as usize] as u64);
         }
     }
 
@@ -291,11 +315,11 @@ fn prepare(stream: &TcpStream) {
     let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
 }
 
-async fn accept(listener: TcpListener, events: mpsc::Sender<StreamEvent>) {
+async fn accept(listener: TcpListener, service: Service, events: mpsc::Sender<StreamEvent>) {
     loop {
         match listener.accept().await {
             Ok((stream, remote)) => {
-                if events.send(StreamEvent::Accepted(stream, remote)).await.is_err() {
+                if events.send(StreamEvent::Accepted(stream, remote, service)).await.is_err() {
                     return;
                 }
             }

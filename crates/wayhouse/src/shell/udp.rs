@@ -8,6 +8,7 @@
 //!   that the configuration names for their port. What they receive is told as received by their listener;
 //! - *group sockets*, bound to a group's address: they receive for a whole process what goes to that group, and their
 //!   datagrams tell so by themselves (`Meta::group`);
+//! - *DNS listeners*, one per configured address;
 //! - *client sockets* on ephemeral ports, opened when the first datagram wants to leave from them.
 #![allow(unsafe_code)]
 
@@ -112,6 +113,8 @@ pub struct Sockets {
     sockets: Vec<UdpSocket>,
     /// Index of the socket of each listener.
     listeners: Vec<usize>,
+    /// Index of the socket of each DNS listener.
+    dns: Vec<usize>,
     multicast: Vec<MulticastSocket>,
     memberships: Vec<Membership>,
     /// What is joined: index of the socket, group, link.
@@ -167,6 +170,7 @@ impl Sockets {
         Sockets {
             sockets: Vec::new(),
             listeners: Vec::new(),
+            dns: Vec::new(),
             multicast: Vec::new(),
             memberships: Vec::new(),
             joined: BTreeSet::new(),
@@ -195,6 +199,20 @@ impl Sockets {
     pub fn listen_for_groups(&mut self, port: u16, is_ipv4: bool) -> io::Result<SocketAddr> {
         let any: IpAddr = if is_ipv4 { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         self.open_listener(SocketAddr::new(any, port), true, false)
+    }
+
+    /// Opens the next DNS listener (`SocketId::Dns` counts them in this order). Returns the address it got.
+    ///
+    /// # Errors
+    /// As [`Sockets::listen`].
+    pub fn listen_for_dns(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+        let socket = open(address)?;
+        socket.bind(&address.into())?;
+        let socket = UdpSocket::new(socket, SocketId::Dns(self.dns.len() as u16))?;
+        let bound = socket.bound;
+        self.dns.push(self.sockets.len());
+        self.sockets.push(socket);
+        Ok(bound)
     }
 
     fn open_listener(
@@ -468,6 +486,8 @@ impl Sockets {
                 // A listener of the other family cannot reach the peer; the first that can stands in.
                 own.or_else(|| self.listeners.iter().copied().find(is_fit))
             }
+            // Questions and answers are of one socket, and so of one family.
+            SocketId::Dns(number) => self.dns.get(usize::from(number)).copied(),
             id @ (SocketId::Client(_) | SocketId::Group) => {
                 if let Some(&known) = self.clients.get(&(id, is_ipv6)) {
                     return known;

@@ -207,7 +207,7 @@ fn check_config_tells_values_and_where_they_came_from() {
 fn directory_is_found_by_multicast() {
     let directory = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_wayhouse"));
-    command.args(["run", "--announce-json", "--listen", "0.0.0.0:0", "--http", "off"]);
+    command.args(["run", "--announce-json", "--listen", "0.0.0.0:0", "--dns", "off", "--http", "off"]);
     command.args(["--set", "coap.leisure_ms=1", "--data-dir"]).arg(directory.path());
     let daemon = Running::start_with(&mut command);
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).unwrap();

@@ -22,7 +22,16 @@ pub(crate) fn start(directory: &Path, configuration: &str) -> Running {
     let file = directory.join("wayhouse.toml");
     std::fs::write(&file, format!("version = 1\n{configuration}")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_wayhouse"));
-    command.args(["run", "--announce-json", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+    command.args([
+        "run",
+        "--announce-json",
+        "--listen",
+        "127.0.0.1:0",
+        "--dns",
+        "127.0.0.1:0",
+        "--http",
+        "127.0.0.1:0",
+    ]);
     command.args(["--set", "coap.leisure_ms=1", "--config"]).arg(&file).arg("--data-dir").arg(directory.join("store"));
     Running::start_with(&mut command)
 }

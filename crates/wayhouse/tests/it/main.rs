@@ -9,6 +9,7 @@ mod cli_server;
 mod daemon;
 mod device;
 mod device_fleet;
+mod dns;
 mod groups;
 mod groups_asked;
 mod hostile;

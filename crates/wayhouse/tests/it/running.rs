@@ -16,8 +16,13 @@ pub(crate) struct Running {
 
 /// The command that starts a daemon on loopback ports that the system chooses.
 pub(crate) fn command(data_dir: &Path) -> Command {
+    command_with_dns(data_dir, "127.0.0.1:0")
+}
+
+/// The same with DNS somewhere else.
+pub(crate) fn command_with_dns(data_dir: &Path, dns: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wayhouse"));
-    command.args(["run", "--announce-json", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+    command.args(["run", "--announce-json", "--listen", "127.0.0.1:0", "--dns", dns, "--http", "127.0.0.1:0"]);
     command.arg("--data-dir").arg(data_dir);
     command
 }
@@ -56,6 +61,10 @@ impl Running {
     /// Where it serves CoAP over TCP.
     pub(crate) fn coap_tcp(&self) -> SocketAddr {
         address(&self.announced["coap_tcp"][0])
+    }
+    /// Where it serves DNS over UDP and TCP.
+    pub(crate) fn dns(&self) -> SocketAddr {
+        address(&self.announced["dns"][0])
     }
     /// Where it serves HTTP.
     pub(crate) fn http(&self) -> SocketAddr {

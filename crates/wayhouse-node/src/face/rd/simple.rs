@@ -105,7 +105,7 @@ impl Directory {
         self.freshness.check(settings, context.registry, entry, request)?;
         let way = match request.peer {
             Peer::Datagram { socket: SocketId::Listener(listener), .. } => Way::Listener(listener),
-            Peer::Datagram { socket: SocketId::Client(_) | SocketId::Group, .. } => {
+            Peer::Datagram { socket: SocketId::Client(_) | SocketId::Group | SocketId::Dns(_), .. } => {
                 return Err(Fault::new(Code::METHOD_NOT_ALLOWED, "ask the service port"));
             }
             Peer::Stream(stream) => Way::Stream(stream),

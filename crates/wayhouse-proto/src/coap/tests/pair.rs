@@ -96,7 +96,7 @@ impl Pair {
                 match (to_server, socket) {
                     (true, SocketId::Client(n)) => (10_000 + n, false, false),
                     (true, SocketId::Listener(n)) => (20_000 + n, false, false),
-                    (true, SocketId::Group) => panic!("one server is no group"),
+                    (true, SocketId::Group | SocketId::Dns(_)) => panic!("one server is no group"),
                     (false, _) => (remote.port(), false, false),
                 }
             }

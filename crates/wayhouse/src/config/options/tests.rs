@@ -57,8 +57,15 @@ fn options_write_where_they_read() {
             (Kind::Choice(words), Value::Text(text)) => {
                 Value::Text((*words.iter().find(|word| *word != text).unwrap()).to_owned())
             }
-            (Kind::List, _) if setting.key == "directory.trusted_consumers" => Value::List(vec!["10.0.0.0/8".into()]),
-            (Kind::List, _) => Value::List(vec!["127.0.0.1:1".into()]),
+            (Kind::List, _) => Value::List(vec![
+                match setting.key {
+                    "directory.trusted_consumers" | "dns.reverse" => "10.0.0.0/8",
+                    "dns.addresses" => "127.0.0.1",
+                    "dns.zones" => "things.example",
+                    _ => "127.0.0.1:1",
+                }
+                .into(),
+            ]),
             (Kind::Text, _) => Value::Text("127.0.0.2:2".into()),
             (kind, value) => panic!("{}: {kind:?} is read as {value:?}", setting.key),
         };

@@ -9,12 +9,12 @@ async fn next(streams: &mut Streams) -> StreamEvent {
 
 /// A listener with one accepted connection, and the peer's end of it.
 async fn connected(connections_max: usize) -> (Streams, StreamId, std::net::TcpStream, SocketAddr) {
-    let mut streams = Streams::new(connections_max, Arc::default());
-    let address = streams.listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let mut streams = Streams::new(connections_max, 0, Arc::default());
+    let address = streams.listen("127.0.0.1:0".parse().unwrap(), Service::Coap).unwrap();
     let peer = std::net::TcpStream::connect(address).unwrap();
-    let StreamEvent::Accepted(stream, remote) = next(&mut streams).await else { panic!("not a connection") };
+    let StreamEvent::Accepted(stream, remote, service) = next(&mut streams).await else { panic!("not a connection") };
     assert_eq!(remote, peer.local_addr().unwrap());
-    let (id, local) = streams.open(stream, remote).unwrap();
+    let (id, local) = streams.open(stream, remote, service).unwrap();
     assert_eq!(local, address);
     (streams, id, peer, address)
 }
@@ -70,11 +70,11 @@ async fn end_of_the_peer_is_told_once() {
 async fn connections_beyond_the_bound_are_closed() {
     let (mut streams, id, _peer, address) = connected(1).await;
     let mut second = std::net::TcpStream::connect(address).unwrap();
-    let StreamEvent::Accepted(stream, remote) = next(&mut streams).await else { panic!("not a connection") };
-    assert_eq!(streams.open(stream, remote), None);
+    let StreamEvent::Accepted(stream, remote, service) = next(&mut streams).await else { panic!("not a connection") };
+    assert_eq!(streams.open(stream, remote, service), None);
     assert_eq!(second.read(&mut [0; 1]).unwrap_or(0), 0);
     assert_eq!(streams.open_ids(), [id]);
-    assert_eq!(streams.counters.streams_refused.get(), 1);
+    assert_eq!(streams.counters.coap_streams.refused.get(), 1);
 }
 
 /// A peer that does not read costs a bounded amount of memory, then its connection.
@@ -91,7 +91,7 @@ async fn slow_reader_is_shed() {
         tokio::task::yield_now().await;
     }
     assert!(matches!(next(&mut streams).await, StreamEvent::Closed(closed) if closed == id));
-    assert_eq!(streams.counters.streams_shed.get(), 1);
+    assert_eq!(streams.counters.coap_streams.shed.get(), 1);
 }
 
 #[tokio::test(flavor = "current_thread")]

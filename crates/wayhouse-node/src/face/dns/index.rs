@@ -1,0 +1,462 @@
+//! Every record of every zone, found by its name at a cost that does not grow with how many there are.
+//!
+//! ```text
+//! names ──▶ node (a name) ──▶ set (a type) ──▶ record ⇄ record ⇄ …        records ──▶ record
+//!             │ parent ▲                        data, how many hold it       by name, type and data
+//!             └────────┘ so that empty non-terminals exist as long as something is below them
+//! ```
+//!
+//! Several entries may hold one record (`_services._dns-sd._udp`, say): it is there as long as one of them does. Data is
+//! kept as it goes out, names in it uncompressed. Which entry means which records is the affair of `naming`.
+
+use std::hash::{BuildHasher, Hasher};
+
+use hashbrown::HashTable;
+use slab::Slab;
+use wayhouse_proto::keyed_hash::KeyedState;
+use wayhouse_wire::dns::name::{LABELS_MAX, NAME_OCTETS_MAX};
+use wayhouse_wire::dns::{Name, NameRef, Rtype};
+
+/// No record, no node.
+const NONE: u32 = u32::MAX;
+
+/// A record of the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RecordId(u32);
+
+/// A name of the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NodeId(u32);
+
+/// A zone of the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ZoneId(u16);
+
+/// What there is at a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// It is of no zone of ours.
+    Outside,
+    /// It is of a zone, and neither it nor anything below it exists.
+    Nowhere(ZoneId),
+    /// It exists, perhaps only because something below it does.
+    At(ZoneId, NodeId),
+}
+
+/// What happened to a record.
+#[derive(Debug, Clone)]
+pub(super) struct RecordChange {
+    /// Its owner.
+    pub(super) name: Name,
+    /// Its type.
+    pub(super) rtype: Rtype,
+    /// Its time to live, seconds.
+    pub(super) ttl_s: u32,
+    /// Its data.
+    pub(super) rdata: Box<[u8]>,
+    /// Whether it is there, as opposed to gone.
+    pub(super) is_there: bool,
+}
+
+#[derive(Debug)]
+struct Node {
+    name: Name,
+    /// Of the name in lower case.
+    hash: u64,
+    parent: u32,
+    /// Nodes right below.
+    children: u32,
+    zone: ZoneId,
+    sets: Vec<Set>,
+}
+
+/// The records of one name and type, in the order of their coming.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Set {
+    /// The type.
+    pub(super) rtype: Rtype,
+    /// The time to live, seconds.
+    pub(super) ttl_s: u32,
+    first: u32,
+    last: u32,
+}
+
+#[derive(Debug)]
+struct Record {
+    node: u32,
+    rtype: Rtype,
+    rdata: Box<[u8]>,
+    hash: u64,
+    /// Of the name that the data ends with, where it does.
+    target_hash: u64,
+    holders: u32,
+    previous: u32,
+    next: u32,
+}
+
+#[derive(Debug)]
+struct Zone {
+    apex: u32,
+    soa: RecordId,
+}
+
+/// A name in lower case, and where its labels start.
+pub(super) struct Folded {
+    octets: [u8; NAME_OCTETS_MAX],
+    length: usize,
+    starts: [u8; LABELS_MAX],
+    labels: usize,
+}
+
+impl Folded {
+    pub(super) fn new(name: NameRef<'_>) -> Folded {
+        let mut folded = Folded { octets: [0; NAME_OCTETS_MAX], length: 0, starts: [0; LABELS_MAX], labels: 0 };
+        folded.length = match name.flat() {
+            Some(flat) => {
+                folded.octets[..flat.len()].copy_from_slice(flat);
+                flat.len()
+            }
+            None => name.flatten(&mut folded.octets).len(),
+        };
+        let mut at = 0;
+        while folded.octets[at] != 0 {
+            folded.starts[folded.labels] = at as u8;
+            folded.labels += 1;
+            at += 1 + usize::from(folded.octets[at]);
+        }
+        // Lengths are at most 63 and therefore no letters.
+        folded.octets[..folded.length].make_ascii_lowercase();
+        folded
+    }
+    /// The name without its first labels.
+    fn suffix(&self, first_label: usize) -> &[u8] {
+        let at = if first_label == self.labels { self.length - 1 } else { usize::from(self.starts[first_label]) };
+        &self.octets[at..self.length]
+    }
+}
+
+/// The index.
+#[derive(Debug)]
+pub(super) struct Index {
+    key: KeyedState,
+    names: HashTable<u32>,
+    nodes: Slab<Node>,
+    records: Slab<Record>,
+    by_content: HashTable<u32>,
+    zones: Vec<Zone>,
+    /// Label counts that zones have, the most first: where the zone of a name is looked for.
+    depths: Vec<usize>,
+    /// What happened since it was last taken; gathered only when somebody wants it.
+    changes: Vec<RecordChange>,
+    is_watched: bool,
+    has_changed: bool,
+}
+
+impl Index {
+    /// An index without zones.
+    pub(super) fn new(key: KeyedState) -> Index {
+        Index {
+            key,
+            names: HashTable::new(),
+            nodes: Slab::new(),
+            records: Slab::new(),
+            by_content: HashTable::new(),
+            zones: Vec::new(),
+            depths: Vec::new(),
+            changes: Vec::new(),
+            is_watched: false,
+            has_changed: false,
+        }
+    }
+
+    /// Makes a zone of a name, with its SOA. Outer zones come before those inside them; `None` when it is one already.
+    pub(super) fn add_zone(&mut self, apex: &Name, soa: Box<[u8]>, soa_ttl_s: u32) -> Option<ZoneId> {
+        let folded = Folded::new(apex.as_ref());
+        let hash = self.key.octets(folded.suffix(0));
+        if self.find(hash, folded.suffix(0)).is_some() {
+            return None;
+        }
+        let zone = ZoneId(u16::try_from(self.zones.len()).ok()?);
+        let node = self.enter_node(apex.clone(), hash, NONE, zone);
+        self.zones.push(Zone { apex: node, soa: RecordId(NONE) });
+        if !self.depths.contains(&folded.labels) {
+            self.depths.push(folded.labels);
+            self.depths.sort_unstable_by(|a, b| b.cmp(a));
+        }
+        let soa = self.add(apex, Rtype::SOA, soa_ttl_s, soa)?;
+        self.zones[usize::from(zone.0)].soa = soa;
+        Some(zone)
+    }
+
+    /// Finds a name.
+    pub(super) fn lookup(&self, folded: &Folded) -> Found {
+        let name = folded.suffix(0);
+        if let Some(node) = self.find(self.key.octets(name), name) {
+            return Found::At(self.nodes[node as usize].zone, NodeId(node));
+        }
+        for &depth in self.depths.iter().filter(|depth| **depth <= folded.labels) {
+            let suffix = folded.suffix(folded.labels - depth);
+            if let Some(node) = self.find(self.key.octets(suffix), suffix) {
+                let zone = self.nodes[node as usize].zone;
+                if self.zones[usize::from(zone.0)].apex == node {
+                    return Found::Nowhere(zone);
+                }
+            }
+        }
+        Found::Outside
+    }
+
+    /// The records of a type at a name.
+    pub(super) fn set(&self, node: NodeId, rtype: Rtype) -> Option<Set> {
+        self.nodes[node.0 as usize].sets.iter().find(|set| set.rtype == rtype).copied()
+    }
+    /// All types at a name.
+    pub(super) fn sets(&self, node: NodeId) -> &[Set] {
+        &self.nodes[node.0 as usize].sets
+    }
+    /// The data of a set.
+    pub(super) fn data(&self, set: Set) -> Data<'_> {
+        Data { index: self, next: set.first }
+    }
+    /// A name as it was entered.
+    pub(super) fn name(&self, node: NodeId) -> NameRef<'_> {
+        self.nodes[node.0 as usize].name.as_ref()
+    }
+    /// The apex of a zone.
+    pub(super) fn apex(&self, zone: ZoneId) -> NodeId {
+        NodeId(self.zones[usize::from(zone.0)].apex)
+    }
+    /// The SOA of a zone: data and time to live.
+    pub(super) fn soa(&self, zone: ZoneId) -> (&[u8], u32) {
+        let record = &self.records[self.zones[usize::from(zone.0)].soa.0 as usize];
+        let ttl_s = self.set(self.apex(zone), Rtype::SOA).map_or(0, |set| set.ttl_s);
+        (&record.rdata, ttl_s)
+    }
+    /// Puts a serial into the SOA of every zone.
+    pub(super) fn set_serial(&mut self, serial: u32) {
+        for zone in &self.zones {
+            let record = &mut self.records[zone.soa.0 as usize];
+            // Behind two names: SERIAL REFRESH RETRY EXPIRE MINIMUM, five times four octets.
+            let at = record.rdata.len() - 20;
+            record.rdata[at..at + 4].copy_from_slice(&serial.to_be_bytes());
+        }
+    }
+    /// The number of records.
+    pub(super) fn record_count(&self) -> usize {
+        self.records.len()
+    }
+    /// Zones there are.
+    pub(super) fn zone_count(&self) -> usize {
+        self.zones.len()
+    }
+
+    /// Adds a record, or one more holder to it; `None` when its owner is of no zone.
+    pub(super) fn add(&mut self, name: &Name, rtype: Rtype, ttl_s: u32, rdata: Box<[u8]>) -> Option<RecordId> {
+        let node = self.node_of(name)?;
+        let hash = self.content_hash(node, rtype, &rdata);
+        let is_same = |&record: &u32| {
+            let record = &self.records[record as usize];
+            record.hash == hash && record.node == node && record.rtype == rtype && record.rdata == rdata
+        };
+        if let Some(&known) = self.by_content.find(hash, is_same) {
+            self.records[known as usize].holders += 1;
+            return Some(RecordId(known));
+        }
+        let target_hash = target_of(rtype, &rdata).map_or(0, |target| self.key.octets(Folded::new(target).suffix(0)));
+        let sets = &mut self.nodes[node as usize].sets;
+        let set = match sets.iter_mut().position(|set| set.rtype == rtype) {
+            Some(set) => &mut sets[set],
+            None => {
+                sets.reserve_exact(1);
+                sets.push(Set { rtype, ttl_s, first: NONE, last: NONE });
+                sets.last_mut().expect("pushed above")
+            }
+        };
+        let (previous, next) = (set.last, NONE);
+        let record = Record { node, rtype, rdata, hash, target_hash, holders: 1, previous, next };
+        let id = self.records.insert(record) as u32;
+        match previous {
+            NONE => set.first = id,
+            previous => self.records[previous as usize].next = id,
+        }
+        set.last = id;
+        let ttl_s = set.ttl_s;
+        let records = &self.records;
+        self.by_content.insert_unique(hash, id, |&record| records[record as usize].hash);
+        self.note(id, ttl_s, true);
+        Some(RecordId(id))
+    }
+
+    /// Takes one holder from a record; with the last one it goes.
+    pub(super) fn remove(&mut self, id: RecordId) {
+        let record = &mut self.records[id.0 as usize];
+        record.holders -= 1;
+        if record.holders > 0 {
+            return;
+        }
+        let (node, rtype, hash, previous, next) =
+            (record.node, record.rtype, record.hash, record.previous, record.next);
+        let sets = &mut self.nodes[node as usize].sets;
+        let place = sets.iter().position(|set| set.rtype == rtype).expect("a record is in the set of its type");
+        let set = &mut sets[place];
+        let ttl_s = set.ttl_s;
+        match previous {
+            NONE => set.first = next,
+            previous => self.records[previous as usize].next = next,
+        }
+        match next {
+            NONE => set.last = previous,
+            next => self.records[next as usize].previous = previous,
+        }
+        if set.first == NONE {
+            sets.remove(place);
+        }
+        if let Ok(entry) = self.by_content.find_entry(hash, |&other| other == id.0) {
+            entry.remove();
+        }
+        self.note(id.0, ttl_s, false);
+        self.records.remove(id.0 as usize);
+        self.release_node(node);
+    }
+
+    /// Whether any record came or went since this was last asked.
+    pub(super) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.has_changed)
+    }
+    /// Whether changes are gathered for [`Index::take_changes`].
+    pub(super) fn set_watched(&mut self, is_watched: bool) {
+        self.is_watched = is_watched;
+        if !is_watched {
+            self.changes = Vec::new();
+        }
+    }
+    /// What happened since it was last taken, in order.
+    pub(super) fn take_changes(&mut self) -> Vec<RecordChange> {
+        std::mem::take(&mut self.changes)
+    }
+
+    fn note(&mut self, record: u32, ttl_s: u32, is_there: bool) {
+        self.has_changed = true;
+        if self.is_watched {
+            let Record { node, rtype, rdata, .. } = &self.records[record as usize];
+            let name = self.nodes[*node as usize].name.clone();
+            self.changes.push(RecordChange { name, rtype: *rtype, ttl_s, rdata: rdata.clone(), is_there });
+        }
+    }
+
+    /// The node of a name in lower case.
+    fn find(&self, hash: u64, folded: &[u8]) -> Option<u32> {
+        let is_it = |&node: &u32| {
+            let node = &self.nodes[node as usize];
+            node.hash == hash && node.name.wire().eq_ignore_ascii_case(folded)
+        };
+        self.names.find(hash, is_it).copied()
+    }
+    /// The node of a name that is of a zone, made where there is none, and with it those between it and the zone's apex.
+    fn node_of(&mut self, name: &Name) -> Option<u32> {
+        let folded = Folded::new(name.as_ref());
+        let mut missing = 0;
+        let mut parent = loop {
+            if missing > folded.labels {
+                return None;
+            }
+            let suffix = folded.suffix(missing);
+            if let Some(node) = self.find(self.key.octets(suffix), suffix) {
+                break node;
+            }
+            missing += 1;
+        };
+        let zone = self.nodes[parent as usize].zone;
+        for first_label in (0..missing).rev() {
+            let name = Name::from_labels(name.labels().skip(first_label)).expect("a part of a name is one");
+            let hash = self.key.octets(folded.suffix(first_label));
+            self.nodes[parent as usize].children += 1;
+            parent = self.enter_node(name, hash, parent, zone);
+        }
+        Some(parent)
+    }
+    fn enter_node(&mut self, name: Name, hash: u64, parent: u32, zone: ZoneId) -> u32 {
+        let node = self.nodes.insert(Node { name, hash, parent, children: 0, zone, sets: Vec::new() }) as u32;
+        let nodes = &self.nodes;
+        self.names.insert_unique(hash, node, |&node| nodes[node as usize].hash);
+        node
+    }
+    /// Forgets a name without records and without anything below it, and those above it that are then the same.
+    fn release_node(&mut self, mut node: u32) {
+        loop {
+            let Node { hash, parent, children, ref sets, .. } = self.nodes[node as usize];
+            if children > 0 || !sets.is_empty() || parent == NONE {
+                return;
+            }
+            if let Ok(entry) = self.names.find_entry(hash, |&other| other == node) {
+                entry.remove();
+            }
+            self.nodes.remove(node as usize);
+            self.nodes[parent as usize].children -= 1;
+            node = parent;
+        }
+    }
+    fn content_hash(&self, node: u32, rtype: Rtype, rdata: &[u8]) -> u64 {
+        let mut hasher = self.key.build_hasher();
+        hasher.write_u32(node);
+        hasher.write_u16(rtype.to_int());
+        hasher.write(rdata);
+        hasher.finish()
+    }
+}
+
+/// The name that the data of a type ends with.
+fn target_of(rtype: Rtype, rdata: &[u8]) -> Option<NameRef<'_>> {
+    let at = match rtype {
+        Rtype::PTR | Rtype::NS => 0,
+        Rtype::SRV => 6,
+        _ => return None,
+    };
+    NameRef::read(rdata, at).ok().map(|(name, _)| name)
+}
+
+/// The data of one record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Datum<'a> {
+    /// As it goes out, names in it uncompressed.
+    pub(super) rdata: &'a [u8],
+    index: &'a Index,
+    rtype: Rtype,
+    target_hash: u64,
+}
+
+impl Datum<'_> {
+    /// The name that the data leads to, when it is one of ours.
+    pub(super) fn target(&self) -> Option<NodeId> {
+        let target = target_of(self.rtype, self.rdata)?;
+        let index = self.index;
+        let is_it = |&node: &u32| {
+            let node = &index.nodes[node as usize];
+            node.hash == self.target_hash && node.name == target
+        };
+        index.names.find(self.target_hash, is_it).copied().map(NodeId)
+    }
+}
+
+/// The data of a set, record by record.
+#[derive(Debug, Clone)]
+pub(super) struct Data<'a> {
+    index: &'a Index,
+    next: u32,
+}
+
+impl<'a> Iterator for Data<'a> {
+    type Item = Datum<'a>;
+    fn next(&mut self) -> Option<Datum<'a>> {
+        if self.next == NONE {
+            return None;
+        }
+        let record = &self.index.records[self.next as usize];
+        self.next = record.next;
+        let Record { rtype, target_hash, .. } = *record;
+        Some(Datum { rdata: &record.rdata, index: self.index, rtype, target_hash })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+use wayhouse_proto::rng::Rng;
+
+use super::*;
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn index() -> Index {
+    let mut index = Index::new(KeyedState::new(&mut Rng::new(1)));
+    index.add_zone(&name("example"), vec![0; 22].into(), 60).unwrap();
+    index
+}
+
+fn is_there(index: &Index, text: &str) -> bool {
+    matches!(index.lookup(&Folded::new(name(text).as_ref())), Found::At(..))
+}
+
+#[test]
+fn a_record_is_there_as_long_as_somebody_holds_it() {
+    let mut index = index();
+    let record = index.add(&name("a.b.example"), Rtype::TXT, 60, vec![0].into()).unwrap();
+    assert_eq!(index.add(&name("A.B.example"), Rtype::TXT, 60, vec![0].into()), Some(record));
+    index.remove(record);
+    assert!(is_there(&index, "a.b.example") && is_there(&index, "b.example"));
+    index.remove(record);
+    assert!(!is_there(&index, "a.b.example") && !is_there(&index, "b.example"));
+    assert!(is_there(&index, "example"));
+    assert_eq!((index.record_count(), index.nodes.len()), (1, 1));
+    assert_eq!(index.add(&name("a.elsewhere"), Rtype::TXT, 60, vec![0].into()), None);
+}
+
+#[test]
+fn records_of_a_set_come_in_order_whatever_goes() {
+    let mut index = index();
+    let owner = name("set.example");
+    let all: Vec<_> = (0..9).map(|octet| index.add(&owner, Rtype::TXT, 60, vec![octet].into()).unwrap()).collect();
+    for gone in [0, 4, 8] {
+        index.remove(all[gone]);
+    }
+    let Found::At(_, node) = index.lookup(&Folded::new(owner.as_ref())) else { panic!("it is there") };
+    let set = index.set(node, Rtype::TXT).unwrap();
+    let left: Vec<u8> = index.data(set).map(|datum| datum.rdata[0]).collect();
+    assert_eq!(left, [1, 2, 3, 5, 6, 7]);
+}
+
+#[test]
+fn a_zone_inside_another_is_its_own() {
+    let mut index = index();
+    let inner = index.add_zone(&name("in.example"), vec![0; 22].into(), 60).unwrap();
+    let found = index.lookup(&Folded::new(name("x.y.in.example").as_ref()));
+    assert_eq!(found, Found::Nowhere(inner));
+    assert_eq!(index.add_zone(&name("IN.example"), vec![0; 22].into(), 60), None);
+    assert!(matches!(index.lookup(&Folded::new(name("x.example").as_ref())), Found::Nowhere(zone) if zone != inner));
+    assert_eq!(index.lookup(&Folded::new(name("com").as_ref())), Found::Outside);
+}

@@ -1,0 +1,124 @@
+//! What every zone has without any entry: SOA, NS, and for browsers the domains to look in (RFC 6763 §11).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use wayhouse_wire::dns::{Name, NameRef, Rtype};
+
+use super::index::Index;
+use super::naming::{Claims, reverse_name};
+use crate::config::{self, Network};
+
+/// The label of this server in each zone.
+const SERVER_LABEL: &[u8] = b"ns";
+/// The label of the administrator's mailbox (RFC 2142 §7).
+const MAILBOX_LABEL: &[u8] = b"hostmaster";
+/// Time to live of what stands in the configuration, seconds.
+const STATIC_TTL_S: u32 = 3_600;
+/// REFRESH, RETRY and EXPIRE as DP17 recommends them; nobody transfers these zones. MINIMUM, for how long a name that is
+/// not there may count as missing, is as short as for a zone that changes by the second.
+const SOA_TIMES_S: [u32; 4] = [7_200, 3_600, 86_400, 10];
+/// Browsing, default browsing, browsing for old clients (DN9). `r` and `dr` name domains that take updates: ours do not.
+const ENUMERATIONS: [&[u8]; 3] = [b"b", b"db", b"lb"];
+
+/// Makes the zones of the configuration and their own records.
+pub(super) fn enter(index: &mut Index, claims: &mut Claims, config: &config::Dns) {
+    let Some(first) = config.zones.first() else { return };
+    claims.reserve(SERVER_LABEL);
+    let Ok(server) = first.prefixed(label(SERVER_LABEL).as_ref()) else { return };
+    // Outer zones first.
+    let mut zones: Vec<&Name> = config.zones.iter().collect();
+    zones.sort_by_key(|zone| zone.labels().count());
+    for zone in zones {
+        enter_zone(index, zone, zone, &server);
+        enter_enumeration(index, zone, zone);
+    }
+    for address in &config.addresses {
+        let (rtype, rdata): (_, Box<[u8]>) = match address {
+            IpAddr::V4(address) => (Rtype::A, address.octets().into()),
+            IpAddr::V6(address) => (Rtype::AAAA, address.octets().into()),
+        };
+        index.add(&server, rtype, STATIC_TTL_S, rdata);
+    }
+    for network in &config.reverse {
+        for apex in reverse_zones(network) {
+            enter_zone(index, &apex, first, &server);
+        }
+    }
+    for network in &config.reverse {
+        // DP22, DN9: under the name of the network's first address, which its hosts compute from address and mask.
+        enter_enumeration(index, &reverse_name(base_address(network)), first);
+    }
+}
+
+fn label(label: &[u8]) -> Name {
+    Name::from_labels([label]).expect("a short label is a name")
+}
+
+fn enter_zone(index: &mut Index, apex: &Name, home: &Name, server: &Name) {
+    let mut soa = server.wire().to_vec();
+    match home.prefixed(label(MAILBOX_LABEL).as_ref()) {
+        Ok(mailbox) => soa.extend_from_slice(mailbox.wire()),
+        Err(_) => soa.extend_from_slice(server.wire()),
+    }
+    soa.extend_from_slice(&1_u32.to_be_bytes());
+    SOA_TIMES_S.iter().for_each(|time_s| soa.extend_from_slice(&time_s.to_be_bytes()));
+    if index.add_zone(apex, soa.into(), STATIC_TTL_S).is_some() {
+        index.add(apex, Rtype::NS, STATIC_TTL_S, server.wire().into());
+    }
+}
+
+fn enter_enumeration(index: &mut Index, below: &Name, domain: &Name) {
+    for kind in ENUMERATIONS {
+        let labels = [kind, b"_dns-sd", b"_udp"].into_iter().chain(below.labels());
+        if let Ok(name) = Name::from_labels(labels) {
+            index.add(&name, Rtype::PTR, STATIC_TTL_S, domain.wire().into());
+        }
+    }
+}
+
+/// The first address of a prefix.
+fn base_address(network: &Network) -> IpAddr {
+    let length = u32::from(network.prefix_length);
+    match network.address {
+        IpAddr::V4(address) => {
+            let mask = u32::MAX.checked_shl(u32::BITS.saturating_sub(length)).unwrap_or(0);
+            Ipv4Addr::from_bits(address.to_bits() & mask).into()
+        }
+        IpAddr::V6(address) => {
+            let mask = u128::MAX.checked_shl(u128::BITS.saturating_sub(length)).unwrap_or(0);
+            Ipv6Addr::from_bits(address.to_bits() & mask).into()
+        }
+    }
+}
+
+/// The zones of a prefix: one where it ends with a label, otherwise one for each value that its last label may have.
+fn reverse_zones(network: &Network) -> Vec<Name> {
+    let (bits_per_label, labels) = if network.address.is_ipv4() { (8, 4) } else { (4, 32) };
+    let length = usize::from(network.prefix_length).min(bits_per_label * labels);
+    let whole = length.div_ceil(bits_per_label);
+    let spare = whole * bits_per_label - length;
+    let base = base_address(network);
+    (0..1_u32 << spare)
+        .filter_map(|value| {
+            let address = match base {
+                IpAddr::V4(base) => {
+                    let place = (labels - whole) * bits_per_label;
+                    IpAddr::from(Ipv4Addr::from_bits(base.to_bits() | value.checked_shl(place as u32)?))
+                }
+                IpAddr::V6(base) => {
+                    let place = (labels - whole) * bits_per_label;
+                    IpAddr::from(Ipv6Addr::from_bits(base.to_bits() | u128::from(value).checked_shl(place as u32)?))
+                }
+            };
+            let name = reverse_name(address);
+            let mut apex: NameRef<'_> = name.as_ref();
+            for _ in whole..labels {
+                apex = apex.parent()?;
+            }
+            Some(apex.to_name())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
