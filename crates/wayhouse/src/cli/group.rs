@@ -315,43 +315,12 @@ impl Gathering {
     }
 }
 
-/// Asks a group and prints what comes.
+/// Asks a group, or observes it, and prints what comes: until there is no more, `count` answers were printed, or somebody
+/// interrupts.
 ///
 /// # Errors
 /// As the steps of a [`Gathering`].
 pub(super) async fn converse(
-    client: &mut Client,
-    place: &Place,
-    question: &Question,
-    options: &GroupOptions,
-    form: Form,
-) -> Result<Exit, Fault> {
-    let mut printer = Printer::stdout();
-    let mut interrupt = Interrupt::new()?;
-    let mut gathering = Gathering::start(client, place, question, options).await?;
-    if form == Form::Lines && printer.surroundings().is_terminal {
-        printer.line(&format!("{:<28} {:>7}  {:<4}  value", "member", "seconds", "code"))?;
-    }
-    let outcome = loop {
-        let heard = tokio::select! {
-            heard = gathering.next(client) => heard,
-            () = interrupt.wait() => break Ok(()),
-        };
-        match heard {
-            Ok(Some(heard)) => gathering.print(&mut printer, form, &heard)?,
-            Ok(None) => break Ok(()),
-            Err(fault) => break Err(fault),
-        }
-    };
-    let gathering = gathering.end(client).await;
-    outcome.and_then(|()| gathering.conclude(&mut printer, form))
-}
-
-/// Observes a group and prints what comes, until that many representations were printed or somebody interrupts.
-///
-/// # Errors
-/// As the steps of a [`Gathering`].
-pub(super) async fn observe(
     client: &mut Client,
     place: &Place,
     question: &Question,
@@ -362,6 +331,9 @@ pub(super) async fn observe(
     let mut printer = Printer::stdout();
     let mut interrupt = Interrupt::new()?;
     let mut gathering = Gathering::start(client, place, question, options).await?;
+    if form == Form::Lines && printer.surroundings().is_terminal {
+        printer.line(&format!("{:<28} {:>7}  {:<4}  value", "member", "seconds", "code"))?;
+    }
     let mut printed = 0;
     let outcome = loop {
         let heard = tokio::select! {
@@ -382,7 +354,7 @@ pub(super) async fn observe(
     outcome.and_then(|()| gathering.conclude(&mut printer, form))
 }
 
-/// What a form the verbs' output options mean.
+/// The form that the verbs' output options mean.
 pub(super) fn form(is_json: bool, is_raw: bool) -> Form {
     match (is_json, is_raw) {
         (true, _) => Form::Json,

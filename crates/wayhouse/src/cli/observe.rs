@@ -68,7 +68,7 @@ pub(super) async fn execute(args: Args) -> Result<Exit, Fault> {
     if args.group.means_group(&place) {
         let mut client = Client::new(args.request.verbose)?;
         let form = group::form(args.json, args.raw);
-        let outcome = group::observe(&mut client, &place, &question, &args.group, form, args.count).await;
+        let outcome = group::converse(&mut client, &place, &question, &args.group, form, args.count).await;
         client.close().await;
         return outcome;
     }

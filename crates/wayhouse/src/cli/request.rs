@@ -91,7 +91,7 @@ async fn converse(
                 .hint("redirect standard output, with --json or --raw"));
         }
         let form = group::form(output.json, output.raw);
-        let outcome = group::converse(&mut client, &place, &question, group, form).await;
+        let outcome = group::converse(&mut client, &place, &question, group, form, None).await;
         client.close().await;
         return outcome;
     }
