@@ -6,9 +6,20 @@ use anyhow::Result;
 
 use crate::{command, tree};
 
-/// Debian packages: libcoap's programs, a browser with its driver, namespaces, the tools aiocoap's extras build with.
-const PACKAGES: [&str; 8] =
-    ["libcoap3-bin", "chromium", "chromium-driver", "iproute2", "autoconf", "automake", "libtool", "python3-venv"];
+/// Debian packages: libcoap's programs, a browser with its driver, namespaces, DNS clients, the tools aiocoap's extras build with.
+const PACKAGES: [&str; 10] = [
+    "libcoap3-bin",
+    "chromium",
+    "chromium-driver",
+    "iproute2",
+    "autoconf",
+    "automake",
+    "libtool",
+    "python3-venv",
+    // Clients alone: neither brings a server that would start by itself.
+    "bind9-dnsutils",
+    "knot-dnsutils",
+];
 /// The version that the cases were written against.
 const AIOCOAP: &str = "aiocoap[all]==0.4.17";
 
@@ -24,12 +35,17 @@ pub fn has_aiocoap() -> bool {
 
 /// Installs what is missing, as far as this user may; says in one line what is not there.
 pub fn install() -> Result<()> {
-    let missing: Vec<&str> =
-        [("coap-client-notls", "libcoap3-bin"), ("chromedriver", "chromium-driver"), ("ip", "iproute2")]
-            .into_iter()
-            .filter(|(program, _)| !command::exists(program))
-            .map(|(_, package)| package)
-            .collect();
+    let missing: Vec<&str> = [
+        ("coap-client-notls", "libcoap3-bin"),
+        ("chromedriver", "chromium-driver"),
+        ("ip", "iproute2"),
+        ("dig", "bind9-dnsutils"),
+        ("kdig", "knot-dnsutils"),
+    ]
+    .into_iter()
+    .filter(|(program, _)| !command::exists(program))
+    .map(|(_, package)| package)
+    .collect();
     if !missing.is_empty() {
         let is_root = command::output("id", &["-u"]).is_some_and(|id| id.trim() == "0");
         if is_root && command::exists("apt-get") {
