@@ -6,6 +6,7 @@ import sys
 
 COAP = os.environ["COAP"]
 COAP_TCP = os.environ["COAP_TCP"]
+DNS = os.environ["DNS"]
 HTTP = os.environ["HTTP"]
 WAYHOUSE = os.environ["WAYHOUSE"]
 

@@ -62,6 +62,7 @@ struct Daemon {
     child: Child,
     coap: String,
     coap_tcp: String,
+    dns: String,
     http: String,
     program: String,
     folder: std::path::PathBuf,
@@ -84,6 +85,8 @@ impl Daemon {
                 "--http",
                 "127.0.0.1:0",
                 "--announce-json",
+                "--set",
+                "dns.push=plain",
                 "--data-dir",
             ])
             .arg(&folder)
@@ -101,6 +104,7 @@ impl Daemon {
         Ok(Daemon {
             coap: format!("coap://{}", field("coap")?),
             coap_tcp: format!("coap+tcp://{}", field("coap_tcp")?),
+            dns: field("dns")?,
             http: format!("http://{}", field("http")?),
             program: program.to_string_lossy().into_owned(),
             child,
@@ -108,8 +112,14 @@ impl Daemon {
         })
     }
 
-    fn environment(&self) -> [(&str, &str); 4] {
-        [("COAP", &self.coap), ("COAP_TCP", &self.coap_tcp), ("HTTP", &self.http), ("WAYHOUSE", &self.program)]
+    fn environment(&self) -> [(&str, &str); 5] {
+        [
+            ("COAP", &self.coap),
+            ("COAP_TCP", &self.coap_tcp),
+            ("DNS", &self.dns),
+            ("HTTP", &self.http),
+            ("WAYHOUSE", &self.program),
+        ]
     }
 }
 

@@ -6,8 +6,8 @@ use anyhow::Result;
 
 use crate::{command, tree};
 
-/// Debian packages: libcoap's programs, a browser with its driver, namespaces, losses and captures, the tools aiocoap's extras build with.
-const PACKAGES: [&str; 10] = [
+/// Debian packages: libcoap's programs, a browser with its driver, namespaces, losses and captures, DNS clients, the tools aiocoap's extras build with.
+const PACKAGES: [&str; 12] = [
     "libcoap3-bin",
     "chromium",
     "chromium-driver",
@@ -18,6 +18,9 @@ const PACKAGES: [&str; 10] = [
     "automake",
     "libtool",
     "python3-venv",
+    // Clients alone: neither brings a server that would start by itself.
+    "bind9-dnsutils",
+    "knot-dnsutils",
 ];
 /// The version that the cases were written against.
 const AIOCOAP: &str = "aiocoap[all]==0.4.17";
@@ -40,6 +43,8 @@ pub fn install() -> Result<()> {
         ("ip", "iproute2"),
         ("nft", "nftables"),
         ("tcpdump", "tcpdump"),
+        ("dig", "bind9-dnsutils"),
+        ("kdig", "knot-dnsutils"),
     ]
     .into_iter()
     .filter(|(program, _)| !command::exists(program))

@@ -284,3 +284,56 @@ fn many_changes_leave_in_messages_of_bounded_size() {
     assert_eq!(told.iter().map(|message| message.matches(" +").count()).sum::<usize>(), 600);
     assert!(told.len() > 2, "256 changes at most are gathered: {}", told.len());
 }
+
+/// Every message that clients send in the known answers, on an established session of a server of `example.com`.
+#[test]
+fn known_messages_of_clients_are_taken_as_the_vectors_say() {
+    let mut met = 0;
+    for text in [
+        include_str!("../../../wayhouse-wire/vectors/push.json"),
+        include_str!("../../../wayhouse-wire/vectors/dso.json"),
+    ] {
+        let file: serde_json::Value = serde_json::from_str(text).unwrap();
+        // Responses belong to requests that this server has not made; the engine's own tests meet them.
+        let is_meant = |vector: &&serde_json::Value| vector["sender"] == "client" && vector["kind"] != "response";
+        for vector in file["vectors"].as_array().unwrap().iter().filter(is_meant) {
+            for dialect in vector["dialects"].as_array().unwrap() {
+                let (dso, push) = match dialect.as_str().unwrap() {
+                    "rfc" => (DsoDialect::Rfc8490, PushDialect::Rfc8765),
+                    "ss-02" | "push-10" => (DsoDialect::SessionSignal02, PushDialect::Push10),
+                    _ => (DsoDialect::SessionSignal03, PushDialect::Push12),
+                };
+                check_vector(vector, dso, push);
+                met += 1;
+            }
+        }
+    }
+    assert!(met > 30, "{met}");
+}
+
+fn check_vector(vector: &serde_json::Value, dso: DsoDialect, push: PushDialect) {
+    let hex = vector["tcp_hex"].as_str().unwrap();
+    let octets: Vec<u8> =
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+    let mut house = House::with(|config| {
+        config.dns.zones = vec![Name::parse("example.com").unwrap()];
+        (config.dns.push, config.dns.dso_dialect, config.dns.push_dialect) = (Push::Plain, dso, push);
+    });
+    house.open_dns(1);
+    let mut client = Subscriber { house, push, dso };
+    // The subscription that the vectors are about.
+    assert_eq!(client.subscribe(1, "_ipp._tcp.example.com", Rtype::PTR).0, ["1 NOERROR"]);
+    if vector["id"] == "sub-req" {
+        client.house.node.handle_stream(client.house.now, StreamId(1), StreamInput::Closed);
+        client.house.open_dns(1);
+    }
+    let (received, is_closed) = client.house.dns_octets(1, &octets);
+    let expected = vector["expect"].as_str().unwrap();
+    // Where the texts name no reaction, what cannot be answered ends the session (DX1, DX2).
+    if expected != "see note" {
+        assert_eq!(is_closed, expected == "fatal", "{}: {expected}", vector["id"]);
+    }
+    if expected == "formerr" {
+        assert_eq!(received[5] & 15, 1, "{}", vector["id"]);
+    }
+}
