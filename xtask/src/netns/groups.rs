@@ -138,7 +138,7 @@ pub fn our_devices_answer_foreign_clients() -> Result<()> {
     let uri = "coap://224.0.1.187/gp/hall/light";
     let output = bridge.run_in("client", &["coap-client-notls", "-N", "-B", "8", "-m", "get", uri])?;
     let said = text(&output);
-    let answers = said.matches("off").count() + said.matches('0').count();
+    let answers = said.matches("off").count();
     ensure!(answers >= 5, "libcoap's client heard {answers} of 5 devices: {said}");
     println!("ok: libcoap's client hears five of our devices");
     let python = peers::python().to_string_lossy().into_owned();

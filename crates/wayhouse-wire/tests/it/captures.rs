@@ -94,3 +94,14 @@ fn gc11_members_of_aiocoap_and_libcoap_answer_from_their_own_addresses() {
         assert!(answers.iter().any(|(_, text)| !text.starts_with("aiocoap")), "{name}: libcoap tells the time");
     }
 }
+
+#[test]
+fn gc11_our_devices_answer_a_foreign_client_each_from_its_own_address() {
+    let answers = conversation("our_devices.pcap");
+    let senders: std::collections::BTreeSet<_> = answers.iter().map(|(from, _)| *from).collect();
+    assert_eq!((answers.len(), senders.len()), (5, 5), "{answers:?}");
+    for ((_, port), text) in &answers {
+        assert_eq!(*port, 5683);
+        assert_eq!(text, "off");
+    }
+}
