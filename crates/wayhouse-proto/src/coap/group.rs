@@ -9,7 +9,7 @@
 //!
 //! An observation has no end but [`Endpoint::cancel`]; how it stays alive stands in `observation.rs`. A token stays retired long
 //! after its request: `retired.rs`. Requests that complete a group request with one member are ordinary ones of ours
-//! ([`super::client`]) that report to it.
+//! (`client.rs`) that report to it.
 //!
 //! # Deviations
 //! A member is a source address and port (GC12): one that changes its port between two answers counts as two. The same

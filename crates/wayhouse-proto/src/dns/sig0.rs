@@ -5,7 +5,7 @@
 //!
 //! # Deviations
 //! A signature over a signer's name with capitals is tried in both forms that are in use (see
-//! [`SignerForm`](wayhouse_wire::dns::sig0::SignerForm)); both count as one check.
+//! [`SignerForm`]); both count as one check.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
