@@ -1,4 +1,4 @@
-//! A keyed hash (SipHash-1-3) for tables whose keys peers choose, for entity tags and for reachability tokens.
+//! A keyed hash (SipHash) for tables whose keys peers choose, for entity tags and for reachability tokens.
 //!
 //! The key is drawn from the endpoint's generator, so that one seed gives one run and no peer can aim at a bucket.
 
@@ -28,8 +28,33 @@ impl KeyedState {
 impl BuildHasher for KeyedState {
     type Hasher = KeyedHasher;
     fn build_hasher(&self) -> KeyedHasher {
-        let (k0, k1) = self.key;
-        KeyedHasher {
+        SipHasher::new(self.key)
+    }
+}
+
+/// The hasher of tables.
+pub type KeyedHasher = SipHasher<1, 3>;
+
+/// SipHash-2-4 of some octets, for formats that name it (RFC 9018 §4.4).
+pub fn siphash_2_4(key: (u64, u64), octets: &[u8]) -> u64 {
+    let mut hasher = SipHasher::<2, 4>::new(key);
+    hasher.write(octets);
+    hasher.finish()
+}
+
+/// SipHash with so many compression and so many finalisation rounds.
+#[derive(Debug, Clone, Copy)]
+pub struct SipHasher<const COMPRESSION: usize, const FINALISATION: usize> {
+    state: [u64; 4],
+    /// Octets that do not yet fill a word, the first in the lowest place.
+    tail: u64,
+    octets: u64,
+}
+
+impl<const COMPRESSION: usize, const FINALISATION: usize> SipHasher<COMPRESSION, FINALISATION> {
+    #[inline]
+    fn new((k0, k1): (u64, u64)) -> Self {
+        SipHasher {
             state: [
                 k0 ^ 0x736f_6d65_7073_6575,
                 k1 ^ 0x646f_7261_6e64_6f6d,
@@ -40,18 +65,6 @@ impl BuildHasher for KeyedState {
             octets: 0,
         }
     }
-}
-
-/// SipHash with one compression and three finalisation rounds.
-#[derive(Debug, Clone, Copy)]
-pub struct KeyedHasher {
-    state: [u64; 4],
-    /// Octets that do not yet fill a word, the first in the lowest place.
-    tail: u64,
-    octets: u64,
-}
-
-impl KeyedHasher {
     #[inline]
     fn round(v: &mut [u64; 4]) {
         v[0] = v[0].wrapping_add(v[1]);
@@ -68,7 +81,9 @@ impl KeyedHasher {
     #[inline]
     fn compress(&mut self, word: u64) {
         self.state[3] ^= word;
-        KeyedHasher::round(&mut self.state);
+        for _ in 0..COMPRESSION {
+            Self::round(&mut self.state);
+        }
         self.state[0] ^= word;
     }
     /// Takes the lowest `octets` (1..=8) octets of a word whose other octets are 0.
@@ -84,7 +99,7 @@ impl KeyedHasher {
     }
 }
 
-impl Hasher for KeyedHasher {
+impl<const COMPRESSION: usize, const FINALISATION: usize> Hasher for SipHasher<COMPRESSION, FINALISATION> {
     #[inline]
     fn write(&mut self, octets: &[u8]) {
         let mut words = octets.chunks_exact(8);
@@ -120,14 +135,12 @@ impl Hasher for KeyedHasher {
     }
     #[inline]
     fn finish(&self) -> u64 {
-        let mut v = self.state;
-        let last = self.octets << 56 | self.tail;
-        v[3] ^= last;
-        KeyedHasher::round(&mut v);
-        v[0] ^= last;
+        let mut last = *self;
+        last.compress(self.octets << 56 | self.tail);
+        let mut v = last.state;
         v[2] ^= 0xff;
-        for _ in 0..3 {
-            KeyedHasher::round(&mut v);
+        for _ in 0..FINALISATION {
+            Self::round(&mut v);
         }
         v[0] ^ v[1] ^ v[2] ^ v[3]
     }

@@ -8,10 +8,10 @@ use axum::http::Uri;
 use wayhouse_node::face::operator::groups::{ShownGroup, Wanted};
 use wayhouse_node::{Command, Reply};
 use wayhouse_registry::group::{ApplicationGroup, Member, Naming, Scope, SecurityGroup};
-use wayhouse_registry::{Page, Registrant};
+use wayhouse_registry::Registrant;
 
 use super::problem::Problem;
-use super::registrants::{number, origin};
+use super::registrants::{number, origin, place};
 use super::{Shared, limits};
 use crate::api::v1;
 
@@ -40,9 +40,7 @@ use crate::api::v1;
 )]
 pub async fn list(State(shared): State<Shared>, uri: Uri) -> Result<Json<v1::GroupPage>, Problem> {
     let Question { wanted, page, count } = Question::parse(&uri)?;
-    let first =
-        page.checked_mul(count).ok_or_else(|| Problem::bad_request("there is no such page: `page` is too large"))?;
-    match shared.ask(Command::Groups { wanted, page: Page { first, count } }).await? {
+    match shared.ask(Command::Groups { wanted, page: place(page, count)? }).await? {
         Reply::Groups { groups, is_cut } => {
             Ok(Json(v1::GroupPage { groups: groups.iter().map(describe).collect(), page, count, has_more: is_cut }))
         }

@@ -54,14 +54,10 @@ pub async fn list(State(shared): State<Shared>, uri: Uri) -> Result<Json<v1::Reg
         ),
         None => None,
     };
-    let first = question
-        .page
-        .checked_mul(question.count)
-        .ok_or_else(|| Problem::bad_request("there is no such page: `page` is too large"))?;
     let command = Command::Registrants {
         filter: question.filter,
         text: question.text,
-        page: Page { first, count: question.count },
+        page: place(question.page, question.count)?,
     };
     match shared.ask(command).await? {
         Reply::Registrants { entries, is_cut } => Ok(Json(v1::RegistrantPage {
@@ -107,6 +103,13 @@ impl Question {
         }
         Ok(question)
     }
+}
+
+/// Where a page lies in the whole list.
+pub(super) fn place(page: u64, count: u64) -> Result<Page, Problem> {
+    let first =
+        page.checked_mul(count).ok_or_else(|| Problem::bad_request("there is no such page: `page` is too large"))?;
+    Ok(Page { first, count })
 }
 
 /// Reads a number.

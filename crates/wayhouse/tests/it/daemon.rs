@@ -9,9 +9,10 @@ use std::time::Duration;
 use rustix::process::Signal;
 use wayhouse_wire::coap::option::number;
 use wayhouse_wire::coap::stream::Frame;
-use wayhouse_wire::coap::{Code, Encoder, Kind, Message, OptionList};
+use wayhouse_wire::coap::{Code, OptionList};
 
 use super::device::Device;
+use super::groups;
 use super::running::{Running, command, finished};
 
 /// Longer than anything the daemon does.
@@ -210,25 +211,8 @@ fn directory_is_found_by_multicast() {
     command.args(["run", "--announce-json", "--listen", "0.0.0.0:0", "--dns", "off", "--http", "off"]);
     command.args(["--set", "coap.leisure_ms=1", "--data-dir"]).arg(directory.path());
     let daemon = Running::start_with(&mut command);
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).unwrap();
-    socket.bind(&std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
-    socket.set_multicast_if_v4(&Ipv4Addr::LOCALHOST).unwrap();
-    let socket: UdpSocket = socket.into();
-    // Groups are joined as soon as the system has told the links, shortly after the start: asked until answered.
-    socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-    let mut buffer = [0; 2048];
-    let answer = (0..100u16).find_map(|message_id| {
-        let mut question = Vec::new();
-        let mut encoder = Encoder::datagram(&mut question, Kind::NonConfirmable, Code::GET, message_id, b"who");
-        encoder.option(number::URI_PATH, b".well-known");
-        encoder.option(number::URI_PATH, b"core");
-        encoder.option(number::URI_QUERY, b"rt=core.rd");
-        socket.send_to(&question, (Ipv4Addr::new(224, 0, 1, 190), daemon.coap().port())).unwrap();
-        socket.recv_from(&mut buffer).ok()
-    });
-    let (octets, from) = answer.expect("an answer in time");
+    let group = (Ipv4Addr::new(224, 0, 1, 190), daemon.coap().port()).into();
+    let (from, links) = groups::ask(group, &[".well-known", "core"], "rt=core.rd");
     assert_eq!(from.port(), daemon.coap().port());
-    let message = Message::decode(&buffer[..octets]).unwrap();
-    assert_eq!((message.code, message.kind), (Code::CONTENT, Kind::NonConfirmable));
-    assert!(message.payload.starts_with(b"</rd>"));
+    assert!(links.starts_with("</rd>"), "{links}");
 }

@@ -37,7 +37,7 @@ pub(crate) fn start(directory: &Path, configuration: &str) -> Running {
 }
 
 /// Asks a group on the loopback link until somebody answers.
-fn ask(group: SocketAddr, path: &[&str], query: &str) -> (SocketAddr, String) {
+pub(crate) fn ask(group: SocketAddr, path: &[&str], query: &str) -> (SocketAddr, String) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).unwrap();
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
     socket.set_multicast_if_v4(&Ipv4Addr::LOCALHOST).unwrap();
@@ -59,7 +59,7 @@ fn ask(group: SocketAddr, path: &[&str], query: &str) -> (SocketAddr, String) {
     });
     let (octets, from) = answer.expect("an answer in time");
     let message = Message::decode(&buffer[..octets]).unwrap();
-    assert_eq!(message.code, Code::CONTENT);
+    assert_eq!((message.code, message.kind), (Code::CONTENT, Kind::NonConfirmable));
     (from, String::from_utf8(message.payload.to_vec()).unwrap())
 }
 

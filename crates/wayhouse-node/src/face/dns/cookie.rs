@@ -9,6 +9,7 @@
 
 use std::net::IpAddr;
 
+use wayhouse_proto::keyed_hash::siphash_2_4;
 use wayhouse_proto::rng::Rng;
 use wayhouse_wire::dns::edns::Cookie;
 
@@ -80,43 +81,6 @@ impl Baker {
         };
         siphash_2_4(self.secret, &octets[..length]).to_le_bytes()
     }
-}
-
-/// SipHash with two compression and four finalisation rounds, which RFC 9018 §4.4 asks for.
-fn siphash_2_4(key: (u64, u64), octets: &[u8]) -> u64 {
-    fn rounds(v: &mut [u64; 4], count: u32) {
-        for _ in 0..count {
-            v[0] = v[0].wrapping_add(v[1]);
-            v[2] = v[2].wrapping_add(v[3]);
-            v[1] = v[1].rotate_left(13) ^ v[0];
-            v[3] = v[3].rotate_left(16) ^ v[2];
-            v[0] = v[0].rotate_left(32);
-            v[2] = v[2].wrapping_add(v[1]);
-            v[0] = v[0].wrapping_add(v[3]);
-            v[1] = v[1].rotate_left(17) ^ v[2];
-            v[3] = v[3].rotate_left(21) ^ v[0];
-            v[2] = v[2].rotate_left(32);
-        }
-    }
-    let mut v = [
-        key.0 ^ 0x736f_6d65_7073_6575,
-        key.1 ^ 0x646f_7261_6e64_6f6d,
-        key.0 ^ 0x6c79_6765_6e65_7261,
-        key.1 ^ 0x7465_6462_7974_6573,
-    ];
-    let words = octets.chunks_exact(8);
-    let mut last = (octets.len() as u64) << 56;
-    for (place, octet) in words.remainder().iter().enumerate() {
-        last |= u64::from(*octet) << (8 * place);
-    }
-    for word in words.map(|word| u64::from_le_bytes(word.try_into().expect("chunks of eight"))).chain([last]) {
-        v[3] ^= word;
-        rounds(&mut v, 2);
-        v[0] ^= word;
-    }
-    v[2] ^= 0xff;
-    rounds(&mut v, 4);
-    v[0] ^ v[1] ^ v[2] ^ v[3]
 }
 
 #[cfg(test)]

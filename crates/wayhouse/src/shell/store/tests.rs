@@ -1,24 +1,12 @@
 use std::future::poll_fn;
 
-use wayhouse_registry::{ChangeNumber, Credentials, EntryId, Origin, Registrant};
+use wayhouse_registry::{ChangeNumber, EntryId, Origin, Registrant};
 
 use super::journal::tests::SMALL;
 use super::*;
 
 fn registrant(id: u64, links: &str) -> Arc<Registrant> {
-    Arc::new(Registrant {
-        id: EntryId(id),
-        endpoint_name: format!("node{id}").into(),
-        sector: "".into(),
-        base: "coap://[2001:db8::1]".into(),
-        is_base_explicit: true,
-        attributes: [].into(),
-        links: links.into(),
-        origin: Origin::Directory,
-        owner: Credentials::anonymous(),
-        source: None,
-        link_scope: None,
-    })
+    Arc::new(super::journal::tests::registrant(id, links.to_owned()))
 }
 
 /// Makes changes with ascending numbers.

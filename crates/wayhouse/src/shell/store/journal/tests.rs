@@ -17,7 +17,7 @@ fn grow(file: &File, octets: u64) -> io::Result<()> {
 
 const LEASE: StoredLease = StoredLease { lifetime_s: 90, expires_ms: 1_000_000 };
 
-fn registrant(id: u64, links: String) -> Registrant {
+pub(in super::super) fn registrant(id: u64, links: String) -> Registrant {
     Registrant {
         id: EntryId(id),
         endpoint_name: format!("node{id}").into(),
