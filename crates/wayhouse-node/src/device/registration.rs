@@ -203,17 +203,7 @@ impl Registration {
     /// A request from our service port: the directory takes its address for ours (RD5).
     fn ask(&self, uri: &str, code: Code) -> Option<Ask> {
         let (remote, options) = self.reach(uri)?;
-        Some(Ask {
-            to: Target::FromListener { listener: 0, remote },
-            code,
-            options,
-            payload: Vec::new(),
-            is_confirmable: true,
-            is_observation: false,
-            block_szx: None,
-            patience: None,
-            may_use_cache: false,
-        })
+        Some(Ask::new(Target::FromListener { listener: 0, remote }, code, options))
     }
 
     /// Where a URI leads: to an address, or to the host whose address we were told.

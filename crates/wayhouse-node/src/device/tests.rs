@@ -109,17 +109,9 @@ impl Lab {
     }
 
     fn start(&mut self, code: Code, path: &str, options: &[(u16, &[u8])], payload: &str, observes: bool) -> RequestId {
-        let ask = Ask {
-            to: Target::Datagram { remote: address(DEVICE), local: None, interface: 0 },
-            code,
-            options: option_list(path, options),
-            payload: payload.into(),
-            is_confirmable: true,
-            is_observation: observes,
-            block_szx: None,
-            patience: None,
-            may_use_cache: false,
-        };
+        let to = Target::Datagram { remote: address(DEVICE), local: None, interface: 0 };
+        let ask =
+            Ask { payload: payload.into(), is_observation: observes, ..Ask::new(to, code, option_list(path, options)) };
         let id = self.client.request(self.now, ask).expect("a valid request");
         self.exchange();
         id

@@ -34,11 +34,28 @@ pub struct Ask {
     pub may_use_cache: bool,
 }
 
+impl Ask {
+    /// A confirmable request with nothing but a method and options, answered by the peer itself.
+    pub fn new(to: Target, code: Code, options: OptionList) -> Ask {
+        Ask {
+            to,
+            code,
+            options,
+            payload: Vec::new(),
+            is_confirmable: true,
+            is_observation: false,
+            block_szx: None,
+            patience: None,
+            may_use_cache: false,
+        }
+    }
+}
+
 /// Where a request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// A datagram endpoint. `local` and `interface` as in [`crate::io::Destination`]. To a multicast address every responder
-    /// gives an [`Answer`] of its own until `patience` ends.
+    /// A datagram endpoint, no group: those are asked by [`super::group::GroupAsk`]. `local` and `interface` as in
+    /// [`crate::io::Destination`].
     Datagram {
         /// To whom.
         remote: SocketAddr,

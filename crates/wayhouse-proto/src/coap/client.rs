@@ -304,17 +304,7 @@ impl Endpoint {
             return Err(Refused::Invalid("a group cannot be pinged"));
         }
         let way = self.choose_way(now, &to)?;
-        let ask = Ask {
-            to,
-            code: Code::EMPTY,
-            options: OptionList::new(),
-            payload: Vec::new(),
-            is_confirmable: true,
-            is_observation: false,
-            block_szx: None,
-            patience: None,
-            may_use_cache: false,
-        };
+        let ask = Ask::new(to, Code::EMPTY, OptionList::new());
         let id = self.client.next_id();
         self.start(now, id, Operation::new(ask, way, Purpose::Ping));
         Ok(RequestId(id))

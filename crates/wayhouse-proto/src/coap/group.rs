@@ -605,17 +605,8 @@ impl GroupRequest {
     }
     /// The same request for one member.
     fn unicast_ask(&self, member: SocketAddr) -> Ask {
-        Ask {
-            to: Target::Datagram { remote: member, local: None, interface: 0 },
-            code: self.ask.code,
-            options: self.ask.options.clone(),
-            payload: Vec::new(),
-            is_confirmable: true,
-            is_observation: false,
-            block_szx: None,
-            patience: None,
-            may_use_cache: false,
-        }
+        let to = Target::Datagram { remote: member, local: None, interface: 0 };
+        Ask::new(to, self.ask.code, self.ask.options.clone())
     }
     /// What was sent and when, if nobody has answered it and an answer was wanted.
     fn unheard(&self) -> Option<(Instant, usize)> {

@@ -26,17 +26,8 @@ pub fn ask(code: Code, reference: &str, payload: &str) -> Ask {
     for argument in query.split('&').filter(|argument| !argument.is_empty()) {
         options.push(number::URI_QUERY, argument.as_bytes());
     }
-    Ask {
-        to: Target::Datagram { remote: DIRECTORY, local: None, interface: 0 },
-        code,
-        options,
-        payload: payload.as_bytes().to_vec(),
-        is_confirmable: true,
-        is_observation: false,
-        block_szx: None,
-        patience: None,
-        may_use_cache: false,
-    }
+    let to = Target::Datagram { remote: DIRECTORY, local: None, interface: 0 };
+    Ask { payload: payload.as_bytes().to_vec(), ..Ask::new(to, code, options) }
 }
 
 /// The location path of a 2.01.

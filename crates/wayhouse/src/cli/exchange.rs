@@ -59,17 +59,13 @@ impl Question {
         for option in self.options.iter() {
             options.push(option.number, option.value);
         }
+        // Without patience: this program's begins again with everything that arrives, and so is kept here.
         Ask {
-            to,
-            code: self.code,
-            options,
             payload: self.payload.clone(),
             is_confirmable: self.is_confirmable,
             is_observation: self.is_observation,
             block_szx: self.block_szx,
-            // This program's patience begins again with everything that arrives, and so is kept here.
-            patience: None,
-            may_use_cache: false,
+            ..Ask::new(to, self.code, options)
         }
     }
 }

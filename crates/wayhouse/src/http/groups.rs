@@ -7,8 +7,8 @@ use axum::extract::{Query, State};
 use axum::http::Uri;
 use wayhouse_node::face::operator::groups::{ShownGroup, Wanted};
 use wayhouse_node::{Command, Reply};
-use wayhouse_registry::group::{ApplicationGroup, Member, Naming, Scope, SecurityGroup};
 use wayhouse_registry::Registrant;
+use wayhouse_registry::group::{ApplicationGroup, Member, Naming, Scope, SecurityGroup};
 
 use super::problem::Problem;
 use super::registrants::{number, origin, place};

@@ -307,15 +307,5 @@ pub(crate) fn ask(code: Code, path: &str) -> Ask {
         options.push(wayhouse_wire::coap::option::number::URI_PATH, segment.as_bytes());
     }
     let remote = PEER.parse().expect("an address");
-    Ask {
-        to: Target::Datagram { remote, local: None, interface: 0 },
-        code,
-        options,
-        payload: Vec::new(),
-        is_confirmable: true,
-        is_observation: false,
-        block_szx: None,
-        patience: None,
-        may_use_cache: false,
-    }
+    Ask::new(Target::Datagram { remote, local: None, interface: 0 }, code, options)
 }
