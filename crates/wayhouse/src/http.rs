@@ -26,8 +26,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use axum::http::StatusCode;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use wayhouse_node::{Command, Reply};
 
 use crate::shell::clock::Clock;
@@ -107,6 +108,13 @@ impl Shared {
             stopping,
             counters: metrics::HttpCounters::default(),
         }))
+    }
+
+    /// A place among the listeners, to be held as long as one listens.
+    fn listen(&self, hint: &'static str) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.listeners).try_acquire_owned().map_err(|_| {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "there are as many listeners as allowed").hint(hint)
+        })
     }
 
     /// Asks the node, and gives up when it does not answer in time.

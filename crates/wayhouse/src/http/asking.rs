@@ -7,7 +7,6 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::http::StatusCode;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use tokio::sync::mpsc;
@@ -53,10 +52,7 @@ pub async fn ask(
     let Json(question) =
         question.map_err(|rejection| Problem::bad_request("the body is not a question").hint(rejection.body_text()))?;
     let question = read(&shared, &question)?;
-    let place = std::sync::Arc::clone(&shared.listeners).try_acquire_owned().map_err(|_| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "there are as many listeners as allowed")
-            .hint("close another listener")
-    })?;
+    let place = shared.listen("close another listener")?;
     let since = std::time::Instant::now();
     let mut answers = shared.handle.ask_group(question).await.map_err(|error| match error {
         OperationError::Refused(refusal) => Problem::from(refusal),

@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use tokio::sync::broadcast::error::RecvError;
@@ -43,10 +43,7 @@ pub async fn follow(
     State(shared): State<Shared>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let place = std::sync::Arc::clone(&shared.listeners).try_acquire_owned().map_err(|_| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "there are as many listeners as allowed")
-            .hint("close another listener, or poll the registrants instead")
-    })?;
+    let place = shared.listen("close another listener, or poll the registrants instead")?;
     // Subscribed before the last change is asked for: what happens in between is seen at least once.
     let changes = shared.handle.subscribe();
     let mut has_missed = false;

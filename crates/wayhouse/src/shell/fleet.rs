@@ -289,7 +289,10 @@ impl Crew {
         let member = &mut self.members[number];
         let mut start = self.octets.len();
         while let Some(transmit) = member.device.poll_transmit(&mut self.octets) {
-            let Destination::Datagram { socket, remote, local, interface } = transmit.to else { continue };
+            let Destination::Datagram { socket, remote, local, interface } = transmit.to else {
+                self.octets.truncate(start);
+                continue;
+            };
             let from = match socket {
                 SocketId::Listener(_) => {
                     member.listeners[usize::from(remote.is_ipv6())].map(|own| (SocketId::Listener(own), local))
