@@ -26,6 +26,7 @@ use super::clock::{Clock, wall_clock_ms};
 use super::counters::ShellCounters;
 use journal::{BLOCK_RECORDS_MAX, Findings, Journal, OpenError, Settings};
 use record::{Frame, StoredEntry, StoredLease, StoredRefresh};
+use space::sync_folder;
 
 mod block;
 mod index;
@@ -121,7 +122,13 @@ impl DataDirectory {
     /// `InUse` or `Directory`.
     pub fn claim(path: &Path) -> Result<DataDirectory, StoreError> {
         let fault = |error| StoreError::Directory { directory: path.to_owned(), error };
+        let made = path.ancestors().take_while(|folder| !folder.is_dir()).count();
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fault)?;
+        // A folder whose name is not on disk takes all that is acknowledged in it along when the power ends.
+        for above in path.ancestors().skip(1).take(made) {
+            let is_here = above.as_os_str().is_empty();
+            sync_folder(if is_here { Path::new(".") } else { above }).map_err(fault)?;
+        }
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).clone();
         let mut lock = options.open(path.join("lock")).map_err(fault)?;
         match lock.try_lock() {
@@ -218,7 +225,8 @@ impl Archive {
             }
         })?;
         if !removals.octets.is_empty() {
-            write(&mut self.journal, &removals, now_ms, |_| {})?;
+            removals.wall_ms = now_ms;
+            write(&mut self.journal, &removals, |_| {})?;
             self.journal.tell_progress()?;
         }
         Ok(report)
@@ -235,10 +243,12 @@ impl Archive {
             work: Condvar::new(),
             durable: AtomicU64::new(last_change),
         });
+        let wall_ms = self.journal.wall_ms();
         let writer =
             Writer { journal: self.journal, shared: Arc::clone(&shared), wake, counters, _directory: self.directory };
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || writer.run())?;
-        Ok(Store { shared, progress, thread: Some(thread), clock: self.clock, times: None, noted: Waiting::default() })
+        let noted = Waiting { wall_ms, ..Waiting::default() };
+        Ok(Store { shared, progress, thread: Some(thread), clock: self.clock, times: None, wall_ms, noted })
     }
 }
 
@@ -262,6 +272,8 @@ fn remaining(lease: StoredLease, now_ms: u64) -> Option<Duration> {
 struct Waiting {
     /// Their records.
     octets: Vec<u8>,
+    /// The time of day that their leases were stamped with, milliseconds since 1970.
+    wall_ms: u64,
     /// How many they are.
     changes: usize,
     /// The last of them.
@@ -303,6 +315,9 @@ pub struct Store {
     clock: Clock,
     /// When the changes in `noted` were made, by both clocks.
     times: Option<Times>,
+    /// The latest time of day seen. Leases are stamped with no earlier one: the next start takes the latest one written for
+    /// the present, and what a clock that was set back would stamp has ended by that.
+    wall_ms: u64,
     /// Changes that were not yet handed over.
     noted: Waiting,
 }
@@ -336,7 +351,11 @@ impl Store {
             // The configuration keeps it, and alone says when it ends.
             return;
         }
-        let times = self.times.get_or_insert_with(|| Times { now: self.clock.now(), wall_ms: wall_clock_ms() });
+        let times = self.times.get_or_insert_with(|| {
+            self.wall_ms = self.wall_ms.max(wall_clock_ms());
+            self.noted.wall_ms = self.wall_ms;
+            Times { now: self.clock.now(), wall_ms: self.wall_ms }
+        });
         let octets = &mut self.noted.octets;
         match change.kind {
             ChangeKind::Added | ChangeKind::Changed => {
@@ -375,6 +394,7 @@ impl Store {
             waiting.octets.extend_from_slice(&self.noted.octets);
             waiting.changes += self.noted.changes;
             waiting.last = self.noted.last;
+            waiting.wall_ms = self.noted.wall_ms;
         }
         let backlog = Backlog { changes: waiting.changes, octets: waiting.octets.len() };
         drop(queue);
@@ -464,7 +484,7 @@ impl Writer {
     /// Writes changes; they are on disk when this returns.
     fn commit(&mut self, waiting: &Waiting) -> Result<(), StoreError> {
         let mut started = Instant::now();
-        write(&mut self.journal, waiting, wall_clock_ms(), |last| {
+        write(&mut self.journal, waiting, |last| {
             let ended = Instant::now();
             self.counters.store_batches.add(1);
             self.counters.store_commit_us.add((ended - started).as_micros() as u64);
@@ -484,7 +504,7 @@ impl Writer {
 }
 
 /// Writes records in as many blocks as it takes; tells after each one which change is the last one on disk.
-fn write(journal: &mut Journal, waiting: &Waiting, wall_ms: u64, mut told: impl FnMut(u64)) -> Result<(), StoreError> {
+fn write(journal: &mut Journal, waiting: &Waiting, mut told: impl FnMut(u64)) -> Result<(), StoreError> {
     let mut rest = &waiting.octets[..];
     loop {
         let (mut octets, mut count, mut last) = (0, 0, journal.reached());
@@ -499,7 +519,7 @@ fn write(journal: &mut Journal, waiting: &Waiting, wall_ms: u64, mut told: impl 
         rest = further;
         // Not all changes leave a record.
         let last = if rest.is_empty() { waiting.last } else { last };
-        journal.append(records, count, last, wall_ms)?;
+        journal.append(records, count, last, waiting.wall_ms)?;
         told(last);
         if rest.is_empty() {
             return Ok(());

@@ -153,6 +153,8 @@ impl Journal {
         let progress = options.open(folder.join("progress"))?;
         let written = Progress::read(&progress);
         sync_folder(folder)?;
+        // The folder may be new itself.
+        folder.parent().map_or(Ok(()), sync_folder)?;
 
         let mut octets = Vec::new();
         let mut found = find_segments(folder, &mut octets)?;
@@ -391,6 +393,8 @@ fn drop_torn_end(found: &mut Found, written: Progress, octets: &mut Vec<u8>) -> 
         }
         let [before, Some(last)] = last_two else { break };
         if last.is_whole || last.header.sequence <= written.sequence {
+            // It may have been written and not waited for, and counts as written from here on.
+            segment.file.sync_data()?;
             return Ok(Some(last.header));
         }
         tracing::debug!(change = last.header.last, "the last write did not end");

@@ -207,6 +207,21 @@ async fn a_clock_set_back_revives_nothing() {
     assert_eq!(read_back(&mut open(&directory, clock)).0, Report { restored: 1, last_change: 2, ..Report::default() });
 }
 
+/// The clock was an hour ahead when something was written, and is right again: what is acknowledged from then on is kept.
+#[tokio::test(flavor = "current_thread")]
+async fn a_clock_set_back_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Clock::start();
+    let mut changes = Changes::starting(&clock);
+    let mut archive = open(&directory, clock);
+    archive.journal.append(&[], 0, 0, wall_clock_ms() + 3_600_000).unwrap();
+    drop(archive);
+    write_all(&directory, clock, vec![vec![changes.make(ChangeKind::Added, &registrant(1, ""), 600)]]).await;
+    let (report, restored) = read_back(&mut open(&directory, clock));
+    assert_eq!((report.restored, report.expired), (1, 0));
+    assert!(restored[0].lease.remaining(clock.now()) <= Duration::from_secs(600));
+}
+
 fn disk_is_full(_: &File, _: u64) -> io::Result<()> {
     Err(io::ErrorKind::StorageFull.into())
 }
