@@ -251,7 +251,7 @@ impl Endpoint {
         }
         let id = self.client.next_id();
         let Some((cached, etags)) = self.consult_cache(now, id, &ask) else { return Ok(RequestId(id)) };
-        let token = self.next_group_token(now);
+        let token = self.next_group_token();
         self.groups.by_token.insert(token.clone(), id);
         let mut members = BTreeMap::new();
         for member in &ask.members {
@@ -279,8 +279,7 @@ impl Endpoint {
         let group = request.ask.group;
         self.groups.requests.insert(id, request);
         // GC24: NSTART counts per CoAP group.
-        self.congestion.enqueue(group, Waiting::Group(id));
-        self.pump(now, group);
+        self.queue_group(now, group, id);
         Ok(RequestId(id))
     }
 
@@ -317,8 +316,7 @@ impl Endpoint {
     }
 
     /// GC14, GC15: a token that no request to a group has had for MIN_TOKEN_REUSE_TIME.
-    fn next_group_token(&mut self, now: Instant) -> Token {
-        self.groups.retired.release(now);
+    fn next_group_token(&mut self) -> Token {
         loop {
             let token = self.client.next_random_token();
             if !self.groups.by_token.contains_key(&token) && !self.groups.retired.contains(&token) {
@@ -341,14 +339,13 @@ impl Endpoint {
             return Ok(());
         }
         request.sent = Some((now, octets));
-        if let Some(timer) = request.unanswered.take() {
-            // A repetition: the transmission before it counts no longer.
-            self.timers.cancel(timer);
-            self.give(now, group);
+        match request.unanswered.take() {
+            // A repetition stands in the place of the transmission before it.
+            Some(earlier) => self.timers.cancel(earlier),
+            None => self.congestion.take(group),
         }
         let outstanding = self.settings.params.default_leisure.max(NON_SPACING) + RESPONSE_SPAN;
         let unanswered = self.timers.set(now + outstanding, Due::GroupUnanswered(id));
-        self.congestion.take(group);
         let window = self.groups.requests[&id].ask.window.unwrap_or_else(|| self.default_window());
         let spacing = self.repetition_spacing();
         let request = self.groups.requests.get_mut(&id).expect("looked up above");
@@ -406,8 +403,7 @@ impl Endpoint {
         if !repetition.is_same_message {
             // GC13: a new message ID, the same token.
             let group = request.ask.group;
-            self.congestion.enqueue(group, Waiting::Group(id));
-            self.pump(now, group);
+            self.queue_group(now, group, id);
             return;
         }
         let is_last = request.repetitions_left == 0;
@@ -490,7 +486,11 @@ impl Endpoint {
     }
 
     fn start_for_group(&mut self, now: Instant, group: u64, mut operation: Operation, next: Option<BlockValue>) {
-        if self.request_count() >= self.settings.limits.requests_max {
+        let Way::Datagram(Route { remote, .. }) = operation.way else { return };
+        let limits = &self.settings.limits;
+        if self.request_count() >= limits.requests_max
+            || self.congestion.waiting_count(remote) >= limits.queued_per_peer_max
+        {
             self.counters.dropped_at_limit += 1;
             return;
         }
@@ -516,12 +516,13 @@ impl Endpoint {
         if request.ask.is_observation || request.phase == Phase::Cancelling || !request.completions.is_empty() {
             return;
         }
-        let has_rest = request.members.values().any(|member| member.gatherer.is_some());
+        // Looked for last: it takes a walk over all members.
+        let has_rest = || request.members.values().any(|member| member.gatherer.is_some());
         let is_enough = request.ask.answers_max.is_some_and(|max| request.answered >= max);
-        let is_everybody = !request.ask.members.is_empty() && request.silent == 0 && !has_rest;
+        let is_everybody = !request.ask.members.is_empty() && request.silent == 0 && !has_rest();
         if is_enough || is_everybody {
             self.finish_group(now, id, Ok(Reply::default()));
-        } else if request.phase == Phase::Completing && !has_rest {
+        } else if request.phase == Phase::Completing && !has_rest() {
             self.finish_group(now, id, Err(Failure::Timeout));
         }
     }
@@ -572,6 +573,11 @@ impl Endpoint {
         }
         request.phase = Phase::Cancelling;
         let group = request.ask.group;
+        self.queue_group(now, group, id);
+    }
+
+    /// Lets a request wait for its turn, in place of what of it waits already.
+    fn queue_group(&mut self, now: Instant, group: SocketAddr, id: u64) {
         self.congestion.withdraw(group, Waiting::Group(id));
         self.congestion.enqueue(group, Waiting::Group(id));
         self.pump(now, group);

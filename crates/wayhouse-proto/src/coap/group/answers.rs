@@ -11,7 +11,6 @@ use super::{FollowUp, GroupAsk, Member, Phase, asked};
 use crate::coap::ask::Reply;
 use crate::coap::blockwise::{Gatherer, Gathering};
 use crate::coap::cache::max_age;
-use crate::coap::congestion::Waiting;
 use crate::coap::endpoint::Endpoint;
 use crate::coap::freshness::Freshness;
 use crate::coap::reply::check_response;
@@ -112,7 +111,12 @@ impl Endpoint {
                 let (code, options, payload) = gatherer.into_parts();
                 self.take_member_reply(now, id, address, code, options, payload);
             }
-            Gathering::Next(next) if request.ask.follow_up == FollowUp::Group && !request.ask.is_observation => {
+            // Once the window is over the group is asked no more, and the member alone.
+            Gathering::Next(next)
+                if request.ask.follow_up == FollowUp::Group
+                    && !request.ask.is_observation
+                    && request.phase == Phase::Gathering =>
+            {
                 member.gatherer = Some((gatherer, next));
             }
             Gathering::Next(next) | Gathering::Restart(next) => self.fetch_rest(now, id, address, gatherer, next),
@@ -245,8 +249,7 @@ impl Endpoint {
             self.timers.cancel(repetition);
         }
         let group = request.ask.group;
-        self.congestion.enqueue(group, Waiting::Group(id));
-        self.pump(now, group);
+        self.queue_group(now, group, id);
         true
     }
 }

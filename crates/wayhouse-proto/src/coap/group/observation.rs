@@ -216,9 +216,7 @@ impl Endpoint {
                 request.stale.insert((now + window, member));
             }
             let group = request.ask.group;
-            self.congestion.withdraw(group, Waiting::Group(id));
-            self.congestion.enqueue(group, Waiting::Group(id));
-            self.pump(now, group);
+            self.queue_group(now, group, id);
         } else {
             for (at, member) in due {
                 let request = self.groups.requests.get_mut(&id).expect("looked up above");

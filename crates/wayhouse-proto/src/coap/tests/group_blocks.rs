@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wayhouse_wire::coap::Code;
 
-use super::crowd::{Crowd, get};
+use super::crowd::{Crowd, get, member};
 use super::station::{body, response};
 use crate::coap::endpoint::{Amplification, FollowUp, GroupAsk, Repetition, Settings};
 
@@ -102,4 +102,20 @@ fn blocks_from_the_group_end_the_repetitions_of_its_first_request() {
     crowd.pass(Duration::from_secs(300));
     assert_eq!(bodies(&mut crowd), [("0".into(), 3_000)]);
     assert_eq!(crowd.logged(">*").len(), 3);
+}
+
+#[test]
+fn a_first_block_that_comes_after_the_window_does_not_keep_a_request_for_ever() {
+    let mut crowd = crowd(&[3_000, 3_000], &[6]);
+    crowd.is_lost = Box::new(|_, index, _| index == 1);
+    crowd.ask(GroupAsk {
+        follow_up: FollowUp::Group,
+        members: vec![member(0), member(1)],
+        asks_silent: true,
+        window: Some(Duration::from_millis(1)),
+        ..get("a")
+    });
+    crowd.pass(Duration::from_secs(300));
+    assert_eq!(crowd.client.endpoint.request_count(), 0);
+    assert!(crowd.take_answers().iter().any(|answer| answer.starts_with("0: 2.05")));
 }
