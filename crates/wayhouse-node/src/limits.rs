@@ -97,7 +97,7 @@ pub const DNS_SUBTYPES_MAX: usize = 16;
 pub const DNS_NUMBERS_MAX: u32 = 64;
 /// Octets of one TXT: with SRV, PTR and addresses it fits 512 octets (DN6). Reaction: a string that is too much is left out.
 pub const DNS_TXT_OCTETS_MAX: usize = 400;
-/// Places in the table of answers per network over UDP, 16 octets each. Reaction: networks share a place.
+/// Places in the table of answers per network over UDP, 12 octets each. Reaction: networks share a place.
 pub const DNS_RATE_PLACES: usize = 16_384;
 /// Answers that wait to be fetched by the shell, which does so after every datagram. Reaction: a datagram is not answered.
 pub const DNS_ANSWERS_WAITING_MAX: usize = 1_024;

@@ -17,7 +17,6 @@ mod streams;
 mod zones;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use hashbrown::HashMap;
@@ -219,9 +218,9 @@ impl Names {
     /// Takes what happened on a connection of a DNS listener.
     pub(crate) fn handle_stream(&mut self, now: Instant, stream: StreamId, input: StreamInput<'_>) {
         match input {
-            StreamInput::Opened { remote, .. } => self.open_stream(now, stream, remote),
+            StreamInput::Opened { .. } => self.open_stream(now, stream),
             StreamInput::Data(bytes) => {
-                self.streams.take(now, stream, bytes);
+                self.streams.take(stream, bytes);
                 self.serve_stream(now, stream);
             }
             StreamInput::Closed => self.streams.forget(stream),
@@ -241,7 +240,7 @@ impl Names {
         }
         self.index.set_watched(self.streams.has_interests());
     }
-    fn open_stream(&mut self, now: Instant, stream: StreamId, _remote: SocketAddr) {
+    fn open_stream(&mut self, now: Instant, stream: StreamId) {
         if !self.streams.open(now, stream) {
             self.counts.streams_refused += 1;
             self.waiting.push_back((Destination::CloseStream(stream), 0));

@@ -220,6 +220,11 @@ fn pu15_pu19_pushing_is_the_servers_alone() {
     let (_, is_closed) =
         client.send(|out| DsoWriter::unidirectional(out, Rcode::NOERROR).tlv(dso_type::PUSH, &[0; 11]));
     assert!(is_closed);
+
+    let mut client = subscriber();
+    client.subscribe(7, BROWSE, Rtype::PTR);
+    let (_, is_closed) = client.send(|out| _ = DsoWriter::response(out, 9, Rcode::NOERROR));
+    assert!(is_closed, "an answer to a request that nobody sent");
 }
 
 #[test]
@@ -229,6 +234,9 @@ fn pu31_the_end_of_a_connection_ends_its_subscriptions() {
     client.house.node.handle_stream(client.house.now, StreamId(1), StreamInput::Closed);
     register(&mut client.house, "plug", "</a>");
     assert!(client.received().is_empty());
+    client.house.open_dns(1);
+    let (told, _) = client.subscribe(7, BROWSE, Rtype::PTR);
+    assert_eq!(told.len(), 2, "a new connection of that number starts afresh: {told:?}");
 }
 
 #[test]
@@ -242,11 +250,19 @@ fn ds40_clients_are_sent_away_when_the_daemon_ends() {
 }
 
 #[test]
-fn ds24_ds26_a_keepalive_is_answered_with_what_is_granted() {
-    let mut client = subscriber();
-    let asked = Keepalive { inactivity_timeout_ms: 1_000, keepalive_interval_ms: 60_000 };
-    let (told, _) = client.send(|out| DsoWriter::request(out, 3).keepalive(asked));
-    assert_eq!(told, ["3 NOERROR"]);
+fn ds31_ds38_a_keepalive_is_answered_with_what_is_granted() {
+    for (asked, granted) in [((1_000, 60_000), (1_000, 60_000)), ((60_000, 1_000), (15_000, 10_000))] {
+        let mut client = subscriber();
+        let asked = Keepalive { inactivity_timeout_ms: asked.0, keepalive_interval_ms: asked.1 };
+        let mut message = Vec::new();
+        DsoWriter::request(&mut message, 3).keepalive(asked);
+        let (octets, _) = client.house.dns_octets(1, &framed(&message));
+        let answers = unframed(&octets);
+        let answer = DsoMessage::decode(&answers[0], client.dso).unwrap();
+        assert_eq!((answers.len(), answer.id, answer.rcode), (1, 3, Rcode::NOERROR));
+        let told = answer.primary().unwrap().keepalive().unwrap();
+        assert_eq!((told.inactivity_timeout_ms, told.keepalive_interval_ms), granted);
+    }
 }
 
 #[test]
@@ -271,6 +287,20 @@ fn drafts_are_spoken_where_configured() {
         let (told, is_closed) = client.send(|out| encode_unsubscribe(&mut DsoWriter::request(out, id), 7, push));
         assert_eq!((told, is_closed), (vec![format!("{unsubscribed} NOERROR")], false));
     }
+}
+
+/// The drafts: a client that never answers a PUSH is let go when as many wait as may.
+#[test]
+fn a_client_that_answers_no_push_is_let_go() {
+    let mut client = in_dialect(DsoDialect::SessionSignal02, PushDialect::Push10);
+    for number in 0..300 {
+        client.house.register(&format!("[2001:db8::{:x}]:5683", 0x100 + number), &format!("ep=n{number}"), "</l>");
+    }
+    let is_let_go = (0..2_000).any(|_| {
+        let (_, is_closed) = client.subscribe(7, BROWSE, Rtype::PTR);
+        is_closed || client.send(|out| encode_unsubscribe(&mut DsoWriter::request(out, 7), 7, PushDialect::Push10)).1
+    });
+    assert!(is_let_go);
 }
 
 #[test]

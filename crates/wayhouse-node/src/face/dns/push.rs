@@ -253,8 +253,9 @@ impl Push {
                 session.tell(telling.now, dso_type::PUSH, telling.out, fill)
             };
             if outcome.is_err() {
-                // A client that answers nothing (drafts), or a session that is ending.
+                // A client that answers nothing (drafts), or a session that is ending: it is told nothing more.
                 session.abort("changes cannot be told");
+                listening.gathered = Gathered::default();
                 return;
             }
         }

@@ -36,8 +36,6 @@ pub(super) struct Limiter {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Place {
-    /// Whose it is.
-    network: u32,
     /// Milliseconds since the start when it was last brought up to date.
     at_ms: u32,
     /// Answers in thousandths that were taken and not yet regained.
@@ -64,7 +62,6 @@ impl Limiter {
             IpAddr::V4(address) => self.key.octets(&address.octets()[..3]),
             IpAddr::V6(address) => self.key.octets(&address.octets()[..7]),
         };
-        let network = (hash >> 32) as u32;
         let most = u64::from(self.per_s) * u64::from(BURST_S) * 1_000;
         let count = self.places.len();
         let place = &mut self.places[hash as usize % count];
@@ -72,9 +69,6 @@ impl Limiter {
         let regained = u64::from(now_ms.wrapping_sub(place.at_ms)) * u64::from(self.per_s);
         place.at_ms = now_ms;
         place.used_milli = u64::from(place.used_milli).saturating_sub(regained) as u32;
-        if place.network != network && place.used_milli == 0 {
-            *place = Place { network, at_ms: now_ms, used_milli: 0, refused: 0 };
-        }
         if u64::from(place.used_milli) + 1_000 <= most {
             place.used_milli += 1_000;
             return Verdict::Answer;

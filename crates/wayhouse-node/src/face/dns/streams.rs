@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use wayhouse_proto::dns::dso_session::{Happened, Role, Session, Settings};
+use wayhouse_proto::dns::instances::spread_delay_ms;
 use wayhouse_proto::dns::push;
 use wayhouse_proto::io::{Destination, StreamId, Wakeup};
-use wayhouse_wire::dns::{Compressor, Header, Message, Rcode};
+use wayhouse_wire::dns::{Compressor, Flags, Header, Message, Rcode};
 
 use super::Counters;
 use super::authority::{self, Way};
@@ -16,8 +17,9 @@ use super::push::{Listening, Push, Telling, Wish};
 use crate::config;
 use crate::limits::{DNS_STREAM_IDLE, DNS_STREAM_OCTETS_HELD_MAX, DNS_STREAM_OCTETS_PER_CALL, DNS_STREAMS_MAX};
 
-/// How long clients are asked to stay away when the daemon ends: it mostly comes back at once.
-const SHUT_DOWN_DELAY_MS: u32 = 5_000;
+/// The longest that clients are asked to stay away when the daemon ends, which mostly comes back at once; the shortest is
+/// half of it (DS45).
+const SHUT_DOWN_DELAY_MAX_MS: u32 = 10_000;
 
 /// All connections.
 #[derive(Debug)]
@@ -46,7 +48,7 @@ enum Due {
 struct Stream {
     session: Session,
     listening: Listening,
-    /// When something arrived or was answered last.
+    /// When a whole message arrived last: octets that trickle in hold no place.
     used: Instant,
     /// Whether questions were left over when a bound was met.
     is_unfinished: bool,
@@ -110,9 +112,8 @@ impl Streams {
         true
     }
     /// Takes octets that arrived.
-    pub(super) fn take(&mut self, now: Instant, id: StreamId, bytes: &[u8]) {
+    pub(super) fn take(&mut self, id: StreamId, bytes: &[u8]) {
         if let Some(stream) = self.table.get_mut(&id) {
-            stream.used = now;
             stream.session.handle_data(bytes);
         }
     }
@@ -121,8 +122,9 @@ impl Streams {
         let Some(stream) = self.table.get_mut(&id) else { return true };
         let start = out.len();
         stream.is_unfinished = false;
+        let mut thrown_away = 0;
         loop {
-            if out.len() - start >= DNS_STREAM_OCTETS_PER_CALL {
+            if out.len() - start + thrown_away >= DNS_STREAM_OCTETS_PER_CALL {
                 if stream.session.memory_octets() > DNS_STREAM_OCTETS_HELD_MAX {
                     return false;
                 }
@@ -130,7 +132,11 @@ impl Streams {
                 break;
             }
             self.answer.clear();
-            let due = match stream.session.poll(now, out) {
+            let happened = stream.session.poll(now, out);
+            if happened.is_some() {
+                stream.used = now;
+            }
+            let due = match happened {
                 None => break,
                 Some(Happened::Ended(_)) => return false,
                 Some(Happened::Dns(bytes)) => {
@@ -141,6 +147,9 @@ impl Streams {
                             let octets_max = self.udp_octets_max;
                             let way = Way { octets_max, is_datagram: false, is_curt: false, cookie: None };
                             authority::answer(parts.index, parts.compressor, &query, way, &mut self.answer);
+                            // What is more than a message holds was written all the same.
+                            let is_cut = Header::peek(&self.answer).is_some_and(|header| header.flags.has(Flags::TC));
+                            thrown_away += if is_cut { usize::from(u16::MAX) } else { 0 };
                         }
                         Err(_) => {
                             parts.counts.malformed += 1;
@@ -210,9 +219,12 @@ impl Streams {
     }
     /// Tells a client that the server ends (DS40); what it has to be told is appended.
     pub(super) fn shut_down(&mut self, now: Instant, id: StreamId, out: &mut Vec<u8>) {
+        // DS45: connections are released one by one, and how many are left tells them apart.
+        let left = self.table.len().saturating_sub(1);
         if let Some(stream) = self.table.get_mut(&id) {
+            let delay_ms = spread_delay_ms(SHUT_DOWN_DELAY_MAX_MS, left, DNS_STREAMS_MAX);
             // Without a session there is nobody to tell.
-            let _ = stream.session.shut_down(now, Rcode::NOERROR, SHUT_DOWN_DELAY_MS, out);
+            let _ = stream.session.shut_down(now, Rcode::NOERROR, delay_ms, out);
         }
     }
     pub(super) fn forget(&mut self, id: StreamId) {

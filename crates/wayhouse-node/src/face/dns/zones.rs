@@ -60,7 +60,8 @@ fn enter_zone(index: &mut Index, apex: &Name, home: &Name, server: &Name) {
         Ok(mailbox) => soa.extend_from_slice(mailbox.wire()),
         Err(_) => soa.extend_from_slice(server.wire()),
     }
-    soa.extend_from_slice(&1_u32.to_be_bytes());
+    // The number of the last change: there was none yet.
+    soa.extend_from_slice(&0_u32.to_be_bytes());
     SOA_TIMES_S.iter().for_each(|time_s| soa.extend_from_slice(&time_s.to_be_bytes()));
     if index.add_zone(apex, soa.into(), STATIC_TTL_S).is_some() {
         index.add(apex, Rtype::NS, STATIC_TTL_S, server.wire().into());
