@@ -363,6 +363,22 @@ fn reading_ends_where_its_bound_is_met() {
 }
 
 #[test]
+fn what_protects_everything_is_bounded_like_text() {
+    let links: Vec<String> = (0..50).map(|number| format!("</gp/a{number}>;rt=g.x")).collect();
+    let security: Vec<String> = (0..30).map(|number| format!("&sec-gp={number:060}")).collect();
+    let registry = registry_of(&[("a", HALL, &format!("et=core.rd-group{}", security.concat()), &links.join(","))]);
+    let protecting = |octets_max| {
+        let mut groups = registry.groups(octets_max);
+        let group = groups.at("ff35:30:2001:db8:f1:0:8000:1".parse().unwrap()).remove(0);
+        let names = group.application_groups.iter().map(|one| one.security_groups.len()).sum::<usize>();
+        (names, groups.is_exhausted())
+    };
+    assert_eq!(protecting(ENOUGH), (50 * 30, false));
+    let (names, is_exhausted) = protecting(10_000);
+    assert!(is_exhausted && names < 10_000 / 60, "{names}");
+}
+
+#[test]
 fn hostile_registrations_do_no_harm() {
     let long = "x".repeat(200);
     let odd = format!(

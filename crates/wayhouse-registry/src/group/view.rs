@@ -15,6 +15,7 @@ use super::{
     participation, stands_for_group,
 };
 use crate::index::{Field, Index};
+use crate::limits::OTHER_PORTS_MAX;
 use crate::posting_list::Posting;
 use crate::{Page, Registrant, Registry};
 
@@ -61,13 +62,13 @@ impl<'r> Groups<'r> {
 
     /// The CoAP groups of an authority: one, or one for each link it is bound to.
     pub fn of(&mut self, authority: &Authority) -> Vec<CoapGroup> {
-        self.with_term(Field::GroupAuthority, &authority.term(), |other| other == authority)
+        self.with_term(&authority.term(), |other| other == authority)
     }
 
     /// The CoAP groups at a multicast address, whatever their port: the reverse mapping of an address to names.
     pub fn at(&mut self, address: IpAddr) -> Vec<CoapGroup> {
         let host = GroupHost::Address(address.to_canonical());
-        self.with_term(Field::GroupAuthority, &host_term(&host), |other| other.host == host)
+        self.with_term(&host_term(&host), |other| other.host == host)
     }
 
     /// The CoAP groups with a name: endpoint name, host name, or further name; ASCII case does not matter.
@@ -87,6 +88,9 @@ impl<'r> Groups<'r> {
         }
         let mut groups = Vec::new();
         for (scope, authority) in authorities {
+            if self.is_exhausted {
+                break;
+            }
             let index = registry.indexes().find(|(other, _)| *other == scope).map(|(_, index)| index);
             if let Some(posting) = index.and_then(|index| index.value(Field::GroupAuthority, &authority.term())) {
                 groups.push(self.read(scope, &authority, posting));
@@ -133,7 +137,7 @@ impl<'r> Groups<'r> {
                     if !seen.insert(candidate.slot) {
                         continue;
                     }
-                    if members.len() == count || !self.spend(registry.view(candidate.slot).registrant) {
+                    if members.len() == count || !self.spend(registry.view(candidate.slot).registrant.octets()) {
                         return (members, true);
                     }
                     members.extend(membership(registry.view(candidate.slot).registrant, group, &authorities));
@@ -144,11 +148,14 @@ impl<'r> Groups<'r> {
     }
 
     /// The CoAP groups whose authority's term starts with `prefix` and that `is_wanted`.
-    fn with_term(&mut self, field: Field<'_>, prefix: &str, is_wanted: impl Fn(&Authority) -> bool) -> Vec<CoapGroup> {
+    fn with_term(&mut self, prefix: &str, is_wanted: impl Fn(&Authority) -> bool) -> Vec<CoapGroup> {
         let registry = self.registry;
         let mut groups = Vec::new();
         for (scope, index) in registry.indexes() {
-            for (_, posting) in index.values(field, prefix) {
+            for (_, posting) in index.values(Field::GroupAuthority, prefix) {
+                if self.is_exhausted {
+                    return groups;
+                }
                 if let Some(authority) = self.authority_of_first(posting).filter(&is_wanted) {
                     groups.push(self.read(scope, &authority, posting));
                 }
@@ -162,9 +169,9 @@ impl<'r> Groups<'r> {
         authority_of(self.registry.view(slot).registrant)
     }
 
-    /// Takes the text of a registrant from what may be read; whether that was still allowed.
-    fn spend(&mut self, registrant: &Registrant) -> bool {
-        match self.octets_left.checked_sub(registrant.octets()) {
+    /// Takes text from what may be read; whether that was still allowed.
+    fn spend(&mut self, octets: usize) -> bool {
+        match self.octets_left.checked_sub(octets) {
             Some(left) => self.octets_left = left,
             None => self.is_exhausted = true,
         }
@@ -180,7 +187,7 @@ impl<'r> Groups<'r> {
         while let Some(member) = cursor.current() {
             cursor.advance();
             let registrant = registry.view(member.slot).registrant;
-            if !self.spend(registrant) {
+            if !self.spend(registrant.octets()) {
                 break;
             }
             draft.add_registration(registrant, authority);
@@ -202,19 +209,22 @@ impl<'r> Groups<'r> {
             let protects = |one: &&SecurityGroup| {
                 one.application_groups.is_empty() || one.application_groups.contains(&application.name)
             };
-            application.security_groups =
-                group.security_groups.iter().filter(protects).map(|one| one.name.clone()).collect();
+            // Each of them may protect all: that product counts as text as well.
+            for security in group.security_groups.iter().filter(protects) {
+                if !self.spend(security.name.len()) {
+                    break;
+                }
+                application.security_groups.insert(security.name.clone());
+            }
         }
         if authority.address().is_some() {
             // GC42
             let host = host_term(&authority.host);
-            let neighbours = registry
-                .indexes()
-                .flat_map(|(_, index)| index.values(Field::GroupAuthority, &host).map(|(_, posting)| posting));
-            group.other_ports = neighbours
-                .filter_map(|posting| self.authority_of_first(posting))
-                .filter(|other| other.host == authority.host && other.port != authority.port)
-                .map(|other| other.port)
+            let terms = registry.indexes().flat_map(|(_, index)| index.values(Field::GroupAuthority, &host));
+            group.other_ports = terms
+                .filter_map(|(term, _)| std::str::from_utf8(&term[host.len()..]).ok()?.parse().ok())
+                .filter(|port| *port != authority.port)
+                .take(OTHER_PORTS_MAX)
                 .collect();
         }
         group
@@ -229,7 +239,7 @@ impl<'r> Groups<'r> {
             while let Some(member) = cursor.current() {
                 cursor.advance();
                 let registrant = registry.view(member.slot).registrant;
-                if !self.spend(registrant) {
+                if !self.spend(registrant.octets()) {
                     return;
                 }
                 draft.add_group_manager(registrant, application);
@@ -350,7 +360,11 @@ fn membership(registrant: &Arc<Registrant>, group: &CoapGroup, authorities: &[Au
     if stands_for_group(attributes) {
         return None;
     }
-    let carried = |name: &str| group.application_groups.iter().find(|one| *one.name == *name);
+    // They stand in order of their names.
+    let carried = |name: &str| {
+        let at = group.application_groups.binary_search_by(|one| (*one.name).cmp(name));
+        at.ok().map(|at| &group.application_groups[at])
+    };
     let mut member = None;
     for link in LinkFormat::trusted(&registrant.links).links() {
         let Some(found) = participation(&link, &registrant.base) else { continue };
