@@ -8,6 +8,7 @@
 //! question costs what its answer does.
 
 mod authority;
+mod composer;
 mod cookie;
 mod index;
 mod naming;
@@ -24,11 +25,12 @@ use wayhouse_proto::io::{Destination, Meta, StreamId, StreamInput, Transmit, Wak
 use wayhouse_proto::keyed_hash::KeyedState;
 use wayhouse_proto::rng::Rng;
 use wayhouse_registry::{Change, ChangeKind, EntryId, Registrant};
-use wayhouse_wire::dns::{Compressor, Header, Message, Rcode};
+use wayhouse_wire::dns::{Header, Message, Rcode};
 
 use crate::config;
 use crate::limits::DNS_ANSWERS_WAITING_MAX;
 use authority::Way;
+use composer::Composer;
 use cookie::Baker;
 use index::{Index, RecordId};
 use naming::{Claim, Claims, Mapper};
@@ -71,7 +73,7 @@ pub(crate) struct Names {
     index: Index,
     claims: Claims,
     shown: HashMap<EntryId, Shown, KeyedState>,
-    compressor: Compressor,
+    composer: Composer,
     baker: Baker,
     limiter: Limiter,
     start: Option<Instant>,
@@ -94,7 +96,7 @@ impl Names {
             index,
             claims,
             shown: HashMap::with_hasher(KeyedState::new(&mut rng)),
-            compressor: Compressor::default(),
+            composer: Composer::default(),
             baker: Baker::new(&mut rng),
             limiter: Limiter::new(KeyedState::new(&mut rng), config.answers_per_s),
             start: None,
@@ -199,7 +201,7 @@ impl Names {
         match query {
             Some(query) => {
                 let way = Way { octets_max: config.udp_octets_max, is_datagram: true, is_curt, cookie };
-                authority::answer(&self.index, &mut self.compressor, &query, way, &mut self.octets);
+                authority::answer(&self.index, &mut self.composer, &query, way, &mut self.octets);
             }
             None => {
                 self.counts.malformed += 1;
@@ -233,7 +235,7 @@ impl Names {
         if changes.is_empty() {
             return;
         }
-        let parts = streams::Parts { index: &self.index, compressor: &mut self.compressor, counts: &mut self.counts };
+        let parts = streams::Parts { index: &self.index, composer: &mut self.composer, counts: &mut self.counts };
         let told = self.streams.tell(now, &changes, parts, &mut self.octets, &mut self.waiting);
         for stream in told {
             self.serve_stream(now, stream);
@@ -248,7 +250,7 @@ impl Names {
     }
     fn serve_stream(&mut self, now: Instant, stream: StreamId) {
         let start = self.octets.len();
-        let parts = streams::Parts { index: &self.index, compressor: &mut self.compressor, counts: &mut self.counts };
+        let parts = streams::Parts { index: &self.index, composer: &mut self.composer, counts: &mut self.counts };
         let is_open = self.streams.serve(now, stream, parts, &mut self.octets);
         let octets = self.octets.len() - start;
         if octets > 0 {

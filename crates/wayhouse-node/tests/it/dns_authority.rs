@@ -137,6 +137,17 @@ fn dn10_additional_records_come_as_far_as_there_is_room() {
 }
 
 #[test]
+fn addresses_of_a_host_with_many_services_stand_there_once() {
+    let mut house = house();
+    let links = "</a>;exp;ins=\"A\";rt=spot,</b>;exp;ins=\"B\";rt=spot,</c>;exp;ins=\"C\";rt=spot";
+    house.register(LAMP, "ep=lamp", links);
+    let looked = house.dig(&question("_spot._sub._coap._udp.services.home.arpa", Rtype::PTR));
+    assert_eq!(looked.answers.len(), 4, "{looked:?}");
+    let addresses = looked.additionals.iter().filter(|record| record.starts_with("lamp.services.home.arpa. AAAA"));
+    assert_eq!((addresses.count(), looked.additionals.len()), (1, 9), "{looked:?}");
+}
+
+#[test]
 fn what_is_no_question_is_refused_in_kind() {
     let mut house = house();
     let asked = |class, rtype| Question { class, ..question(ZONE, rtype) };

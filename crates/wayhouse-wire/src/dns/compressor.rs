@@ -13,8 +13,10 @@ use super::{Class, OptRcode, Rtype, UpdateLease};
 const SLOTS: usize = 256;
 /// Slots looked at for one suffix: what bounds the work when a peer chooses names that fall together.
 const PROBES_MAX: usize = 8;
-/// A pointer has fourteen bits.
-const POINTER_LIMIT: usize = 0x4000;
+/// A pointer has fourteen bits: what stands further back cannot be pointed at.
+pub const POINTER_LIMIT: usize = 0x4000;
+/// The hash of no label.
+const HASH_START: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Remembers where the suffixes of names stand in the message being written.
 #[derive(Debug, Clone)]
@@ -63,7 +65,7 @@ impl Compressor {
         let mut starts = [0; LABELS_MAX];
         let labels = label_starts(flat, &mut starts);
         let name_at = out.len() - start;
-        let mut hash = 0x9e37_79b9_7f4a_7c15;
+        let mut hash = HASH_START;
         // From the last label to the first: the suffix known so far stands at `known`, which starts as the root.
         let mut known = None;
         let mut first_written = labels;
@@ -92,6 +94,20 @@ impl Compressor {
         match known {
             Some(offset) => out.extend_from_slice(&(0xc000 | offset).to_be_bytes()),
             None => out.push(0),
+        }
+    }
+
+    /// Remembers a name that was written whole at an offset of the message, as if [`Compressor::append_name`] had.
+    fn remember(&mut self, offset: usize, flat: &[u8]) {
+        let mut starts = [0; LABELS_MAX];
+        let labels = label_starts(flat, &mut starts);
+        let mut hash = HASH_START;
+        for index in (0..labels).rev() {
+            let at = usize::from(starts[index]);
+            hash = mix(hash, &flat[at..=at + usize::from(flat[at])]);
+            if offset + at < POINTER_LIMIT {
+                self.insert(hash as u32, (offset + at) as u16);
+            }
         }
     }
 
@@ -238,6 +254,37 @@ impl<'w> MessageWriter<'w> {
         self.settle(mark, 0)?;
         self.questions_end = self.octets();
         Ok(())
+    }
+    /// Adds a question of a name without a pointer, and without remembering it: for who knows by other means where names
+    /// stand, and writes records with [`MessageWriter::record_with`].
+    ///
+    /// # Errors
+    /// [`Full`].
+    #[inline]
+    pub fn question_whole(&mut self, name: &[u8], rtype: Rtype, class: Class) -> Result<(), Full> {
+        debug_assert!(self.octets() == Header::OCTETS, "the only question");
+        let mark = self.out.len();
+        self.out.extend_from_slice(name);
+        self.out.extend_from_slice(&rtype.to_int().to_be_bytes());
+        self.out.extend_from_slice(&class.to_int().to_be_bytes());
+        self.settle(mark, 0)?;
+        self.questions_end = self.octets();
+        Ok(())
+    }
+    /// Remembers the name of [`MessageWriter::question_whole`], for records that are compressed here.
+    pub fn remember_question(&mut self, name: &[u8]) {
+        self.compressor.remember(Header::OCTETS, name);
+    }
+    /// Adds a record that `write` appends from its owner to its end, given where in the buffer the message starts.
+    ///
+    /// # Errors
+    /// [`Full`]: what was appended is taken back.
+    #[inline]
+    pub fn record_with(&mut self, section: Section, write: impl FnOnce(&mut Vec<u8>, usize)) -> Result<(), Full> {
+        debug_assert!(self.section <= section as usize, "sections come in their order");
+        let mark = self.out.len();
+        write(self.out, self.start);
+        self.settle(mark, section as usize)
     }
     /// Adds a record to a section; sections in their order. The data is uncompressed and well-formed for its type; names
     /// in it are compressed where the type allows.

@@ -13,11 +13,12 @@
 
 use wayhouse_wire::dns::compressor::Opt;
 use wayhouse_wire::dns::edns::{OPT_OCTETS, option};
+use wayhouse_wire::dns::name::NAME_OCTETS_MAX;
 use wayhouse_wire::dns::{
-    Class, Compressor, Edns, Flags, Full, Header, Message, MessageWriter, NameRef, Opcode, OptRcode, Question, Rcode,
-    Rtype, Section,
+    Class, Edns, Flags, Full, Header, Message, MessageWriter, Opcode, OptRcode, Question, Rcode, Rtype, Section,
 };
 
+use super::composer::{self, Composer, Places};
 use super::cookie::COOKIE_OCTETS;
 use super::index::{Folded, Found, Index, NodeId, Set};
 
@@ -45,7 +46,8 @@ pub(super) fn refuse(header: Header, rcode: Rcode, out: &mut Vec<u8>) {
 }
 
 /// Appends the answer to a message that is no response.
-pub(super) fn answer(index: &Index, compressor: &mut Compressor, query: &Message<'_>, way: Way, out: &mut Vec<u8>) {
+pub(super) fn answer(index: &Index, composer: &mut Composer, query: &Message<'_>, way: Way, out: &mut Vec<u8>) {
+    let Composer { compressor, places } = composer;
     let header = query.header;
     if header.flags.opcode() != Opcode::QUERY {
         return refuse(header, Rcode::NOTIMP, out);
@@ -66,9 +68,15 @@ pub(super) fn answer(index: &Index, compressor: &mut Compressor, query: &Message
     match query.question() {
         _ if edns.is_some_and(|edns| edns.version > 0) => rcode = OptRcode::BADVERS,
         Some(question) => {
-            if writer.question(question.name, question.rtype, question.class).is_ok() {
-                let mut reply = Reply { index, writer: &mut writer, way };
-                rcode = reply.fill(&question);
+            let mut buffer = [0; NAME_OCTETS_MAX];
+            let flat = match question.name.flat() {
+                Some(flat) => flat,
+                None => question.name.flatten(&mut buffer),
+            };
+            if writer.question_whole(flat, question.rtype, question.class).is_ok() {
+                places.begin();
+                let mut reply = Reply { index, writer: &mut writer, places, way };
+                rcode = reply.fill(&question, flat);
             }
         }
         // RFC 7873 §5.4: who only wants a cookie asks nothing.
@@ -97,11 +105,13 @@ fn add_opt(writer: &mut MessageWriter<'_>, edns: &Edns<'_>, rcode: OptRcode, way
 struct Reply<'r, 'w> {
     index: &'r Index,
     writer: &'r mut MessageWriter<'w>,
+    places: &'r mut Places,
     way: Way,
 }
 
 impl Reply<'_, '_> {
-    fn fill(&mut self, question: &Question<'_>) -> OptRcode {
+    /// Answers a question, whose name is given in one piece as well.
+    fn fill(&mut self, question: &Question<'_>, flat: &[u8]) -> OptRcode {
         match question.rtype {
             Rtype::AXFR | Rtype::IXFR => return OptRcode::REFUSED,
             Rtype::OPT | Rtype::TSIG => return OptRcode::FORMERR,
@@ -123,14 +133,17 @@ impl Reply<'_, '_> {
             self.writer.truncate();
             return OptRcode::NOERROR;
         }
+        if let Some(node) = node {
+            self.places.note(self.index, node, Header::OCTETS);
+        }
         let outcome = match node {
-            Some(node) if question.rtype == Rtype::ANY => self.any(question.name, node),
-            Some(node) => self.index.set(node, question.rtype).map(|set| self.set(Section::Answer, question.name, set)),
+            Some(node) if question.rtype == Rtype::ANY => self.any(node),
+            Some(node) => self.index.set(node, question.rtype).map(|set| self.set(Section::Answer, node, set)),
             None => None,
         };
         match outcome {
             Some(Ok(())) => {
-                self.additional(node, question.rtype);
+                self.additional(question.rtype);
                 OptRcode::NOERROR
             }
             Some(Err(Full)) => {
@@ -142,6 +155,7 @@ impl Reply<'_, '_> {
                 let minimum = soa.last_chunk().map_or(0, |octets| u32::from_be_bytes(*octets));
                 let apex = self.index.name(self.index.apex(zone));
                 let ttl_s = ttl_s.min(minimum);
+                self.writer.remember_question(flat);
                 if self.writer.record(Section::Authority, apex, Rtype::SOA, Class::IN, ttl_s, soa).is_err() {
                     self.writer.truncate();
                 }
@@ -151,55 +165,51 @@ impl Reply<'_, '_> {
     }
 
     /// RFC 8482: a datagram gets one set, so that asking for everything amplifies nothing.
-    fn any(&mut self, name: NameRef<'_>, node: NodeId) -> Option<Result<(), Full>> {
+    fn any(&mut self, node: NodeId) -> Option<Result<(), Full>> {
         let sets = self.index.sets(node);
         let most = if self.way.is_datagram { 1 } else { sets.len() };
         sets.first()?;
-        Some(sets.iter().take(most).try_for_each(|set| self.set(Section::Answer, name, *set)))
+        Some(sets.iter().take(most).try_for_each(|set| self.set(Section::Answer, node, *set)))
     }
 
-    fn set(&mut self, section: Section, name: NameRef<'_>, set: Set) -> Result<(), Full> {
-        let index = self.index;
-        index
-            .data(set)
-            .try_for_each(|datum| self.writer.record(section, name, set.rtype, Class::IN, set.ttl_s, datum.rdata))
+    fn set(&mut self, section: Section, node: NodeId, set: Set) -> Result<(), Full> {
+        composer::write_set(self.writer, self.places, self.index, section, node, set)
     }
 
     /// DN10: what whoever asked will ask next, as far as there is room. What does not fit is left out without TC
     /// (RFC 2181 §9).
-    fn additional(&mut self, node: Option<NodeId>, rtype: Rtype) {
-        let Some(node) = node else { return };
+    fn additional(&mut self, rtype: Rtype) {
+        let leads = self.places.take_leads();
         let _ = match rtype {
-            Rtype::PTR => self.instances(node),
-            Rtype::SRV | Rtype::NS => self.hosts(node, rtype),
+            Rtype::PTR => leads.iter().try_for_each(|instance| self.instance(*instance)),
+            Rtype::SRV | Rtype::NS => leads.iter().try_for_each(|host| self.host(*host)),
             _ => Ok(()),
         };
+        self.places.give_leads(leads);
     }
 
-    fn instances(&mut self, node: NodeId) -> Result<(), Full> {
+    fn instance(&mut self, instance: NodeId) -> Result<(), Full> {
         let index = self.index;
-        let Some(pointers) = index.set(node, Rtype::PTR) else { return Ok(()) };
-        for instance in index.data(pointers).filter_map(|datum| datum.target()) {
-            for rtype in [Rtype::SRV, Rtype::TXT] {
-                if let Some(set) = index.set(instance, rtype) {
-                    self.set(Section::Additional, index.name(instance), set)?;
-                }
+        for rtype in [Rtype::SRV, Rtype::TXT] {
+            if let Some(set) = index.set(instance, rtype) {
+                self.set(Section::Additional, instance, set)?;
             }
-            self.hosts(instance, Rtype::SRV)?;
         }
-        Ok(())
+        let Some(services) = index.set(instance, Rtype::SRV) else { return Ok(()) };
+        index.data(services).filter_map(|datum| datum.target()).try_for_each(|host| self.host(host))
     }
 
-    fn hosts(&mut self, node: NodeId, rtype: Rtype) -> Result<(), Full> {
-        let index = self.index;
-        let Some(set) = index.set(node, rtype) else { return Ok(()) };
-        for host in index.data(set).filter_map(|datum| datum.target()) {
-            for rtype in [Rtype::A, Rtype::AAAA] {
-                if let Some(set) = index.set(host, rtype) {
-                    self.set(Section::Additional, index.name(host), set)?;
-                }
+    /// The addresses of a host, unless they stand there already: many services may be on one.
+    fn host(&mut self, host: NodeId) -> Result<(), Full> {
+        if !self.places.is_untold(host) {
+            return Ok(());
+        }
+        for rtype in [Rtype::A, Rtype::AAAA] {
+            if let Some(set) = self.index.set(host, rtype) {
+                self.set(Section::Additional, host, set)?;
             }
         }
+        self.places.tell(host);
         Ok(())
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct RecordId(u32);
 
 /// A name of the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NodeId(u32);
+pub(super) struct NodeId(pub(super) u32);
 
 /// A zone of the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,6 +221,17 @@ impl Index {
     /// A name as it was entered.
     pub(super) fn name(&self, node: NodeId) -> NameRef<'_> {
         self.nodes[node.0 as usize].name.as_ref()
+    }
+    /// The first label of a name, its length first, and the name without it; at the apex of a zone the whole name, and
+    /// nothing.
+    #[inline]
+    pub(super) fn split(&self, node: NodeId) -> (&[u8], Option<NodeId>) {
+        let Node { name, parent, .. } = &self.nodes[node.0 as usize];
+        let flat = name.wire();
+        match *parent {
+            NONE => (flat, None),
+            parent => (&flat[..=usize::from(flat[0])], Some(NodeId(parent))),
+        }
     }
     /// The apex of a zone.
     pub(super) fn apex(&self, zone: ZoneId) -> NodeId {

@@ -8,10 +8,11 @@ use wayhouse_proto::dns::dso_session::{Happened, Role, Session, Settings};
 use wayhouse_proto::dns::instances::spread_delay_ms;
 use wayhouse_proto::dns::push;
 use wayhouse_proto::io::{Destination, StreamId, Wakeup};
-use wayhouse_wire::dns::{Compressor, Flags, Header, Message, Rcode};
+use wayhouse_wire::dns::{Flags, Header, Message, Rcode};
 
 use super::Counters;
 use super::authority::{self, Way};
+use super::composer::Composer;
 use super::index::{Index, RecordChange};
 use super::push::{Listening, Push, Telling, Wish};
 use crate::config;
@@ -60,7 +61,7 @@ struct Stream {
 #[derive(Debug)]
 pub(super) struct Parts<'p> {
     pub(super) index: &'p Index,
-    pub(super) compressor: &'p mut Compressor,
+    pub(super) composer: &'p mut Composer,
     pub(super) counts: &'p mut Counters,
 }
 
@@ -146,7 +147,7 @@ impl Streams {
                         Ok(query) => {
                             let octets_max = self.udp_octets_max;
                             let way = Way { octets_max, is_datagram: false, is_curt: false, cookie: None };
-                            authority::answer(parts.index, parts.compressor, &query, way, &mut self.answer);
+                            authority::answer(parts.index, parts.composer, &query, way, &mut self.answer);
                             // What is more than a message holds was written all the same.
                             let is_cut = Header::peek(&self.answer).is_some_and(|header| header.flags.has(Flags::TC));
                             thrown_away += if is_cut { usize::from(u16::MAX) } else { 0 };
@@ -169,7 +170,8 @@ impl Streams {
                 Due::Answer if stream.session.send_dns(now, &self.answer, out).is_err() => return false,
                 Due::Answer | Due::Nothing => {}
                 Due::Wish(wish) => {
-                    let mut telling = Telling { now, index: parts.index, compressor: parts.compressor, out };
+                    let mut telling =
+                        Telling { now, index: parts.index, compressor: &mut parts.composer.compressor, out };
                     self.push.handle(&mut telling, id, &mut stream.session, &mut stream.listening, wish);
                 }
             }
@@ -187,7 +189,8 @@ impl Streams {
         waiting: &mut VecDeque<(Destination, usize)>,
     ) -> BTreeSet<StreamId> {
         let mut told = BTreeSet::new();
-        let Parts { index, compressor, .. } = parts;
+        let Parts { index, composer, .. } = parts;
+        let compressor = &mut composer.compressor;
         let mut send = |id, out: &mut Vec<u8>, start: usize| {
             if out.len() > start {
                 waiting.push_back((Destination::Stream(id), out.len() - start));

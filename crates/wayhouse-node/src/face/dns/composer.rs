@@ -1,0 +1,143 @@
+//! What writing answers reuses: name compression by node instead of by octets.
+//!
+//! Almost every name of an answer is a node of the index, and a node knows its parent. Where each stands in the message
+//! is remembered under its number: a name costs one look, and neither hashing nor comparing. Names that are not in the
+//! index are left to the [`Compressor`].
+
+use wayhouse_wire::dns::compressor::POINTER_LIMIT;
+use wayhouse_wire::dns::{Class, Compressor, Full, MessageWriter, Rtype, Section};
+
+use super::index::{Index, NodeId, Set};
+
+/// Marks a node whose addresses stand in the message.
+const TOLD: u32 = 1 << 15;
+
+/// Reused for every message.
+#[derive(Debug, Default)]
+pub(super) struct Composer {
+    pub(super) compressor: Compressor,
+    pub(super) places: Places,
+}
+
+/// Where nodes stand in the message being written, and where its answers lead to.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    /// By number of the node: the message in the upper half, the offset in the lower fourteen bits, and [`TOLD`].
+    offsets: Vec<u32>,
+    message: u16,
+    /// The names of ours that the answers lead to, in their order.
+    leads: Vec<NodeId>,
+}
+
+impl Places {
+    /// Forgets everything: a message begins.
+    pub(super) fn begin(&mut self) {
+        self.leads.clear();
+        self.message = self.message.wrapping_add(1);
+        if self.message == 0 {
+            self.offsets.fill(0);
+            self.message = 1;
+        }
+    }
+    /// Remembers where a node stands that was written whole, as the name of a question is.
+    pub(super) fn note(&mut self, index: &Index, node: NodeId, offset: usize) {
+        let (mut next, mut offset) = (Some(node), offset);
+        while let Some(node) = next {
+            self.set(node, offset);
+            let (label, parent) = index.split(node);
+            offset += label.len();
+            next = parent;
+        }
+    }
+    /// Where the answers lead to.
+    pub(super) fn take_leads(&mut self) -> Vec<NodeId> {
+        std::mem::take(&mut self.leads)
+    }
+    /// Gives the memory of [`Places::take_leads`] back.
+    pub(super) fn give_leads(&mut self, leads: Vec<NodeId>) {
+        self.leads = leads;
+    }
+
+    fn set(&mut self, node: NodeId, offset: usize) {
+        if offset >= POINTER_LIMIT {
+            return;
+        }
+        let at = node.0 as usize;
+        if at >= self.offsets.len() {
+            self.offsets.resize(at + 1, 0);
+        }
+        self.offsets[at] = u32::from(self.message) << 16 | offset as u32;
+    }
+    fn get(&self, node: NodeId) -> Option<u16> {
+        let place = *self.offsets.get(node.0 as usize)?;
+        (place >> 16 == u32::from(self.message)).then_some((place & (POINTER_LIMIT as u32 - 1)) as u16)
+    }
+    /// Whether a node was not yet marked with [`Places::tell`].
+    pub(super) fn is_untold(&self, node: NodeId) -> bool {
+        !self
+            .offsets
+            .get(node.0 as usize)
+            .is_some_and(|place| place >> 16 == u32::from(self.message) && place & TOLD != 0)
+    }
+    /// Marks a node that stands in the message: its addresses do as well.
+    pub(super) fn tell(&mut self, node: NodeId) {
+        if let Some(place) = self.offsets.get_mut(node.0 as usize)
+            && *place >> 16 == u32::from(self.message)
+        {
+            *place |= TOLD;
+        }
+    }
+
+    /// Appends a name to the message that starts at `start`.
+    #[inline]
+    fn append(&mut self, index: &Index, node: NodeId, out: &mut Vec<u8>, start: usize) {
+        let mut node = node;
+        loop {
+            if let Some(offset) = self.get(node) {
+                return out.extend_from_slice(&(0xc000 | offset).to_be_bytes());
+            }
+            self.set(node, out.len() - start);
+            let (label, parent) = index.split(node);
+            out.extend_from_slice(label);
+            match parent {
+                Some(parent) => node = parent,
+                None => return,
+            }
+        }
+    }
+}
+
+/// Writes all records of a set. In answers it notes where they lead to.
+pub(super) fn write_set(
+    writer: &mut MessageWriter<'_>,
+    places: &mut Places,
+    index: &Index,
+    section: Section,
+    node: NodeId,
+    set: Set,
+) -> Result<(), Full> {
+    let mut fixed = [0; 10];
+    fixed[..2].copy_from_slice(&set.rtype.to_int().to_be_bytes());
+    fixed[2..4].copy_from_slice(&Class::IN.to_int().to_be_bytes());
+    fixed[4..8].copy_from_slice(&set.ttl_s.to_be_bytes());
+    let wants_leads = section == Section::Answer;
+    for datum in index.data(set) {
+        let target = if wants_leads || set.rtype == Rtype::PTR { datum.target() } else { None };
+        writer.record_with(section, |out, start| {
+            places.append(index, node, out, start);
+            out.extend_from_slice(&fixed);
+            let data_at = out.len();
+            match target {
+                // RFC 2782: the target of an SRV stands there whole.
+                Some(target) if set.rtype == Rtype::PTR => places.append(index, target, out, start),
+                _ => out.extend_from_slice(datum.rdata),
+            }
+            let octets = (out.len() - data_at) as u16;
+            out[data_at - 2..data_at].copy_from_slice(&octets.to_be_bytes());
+        })?;
+        if wants_leads {
+            places.leads.extend(target);
+        }
+    }
+    Ok(())
+}
