@@ -196,7 +196,7 @@ impl Reply<'_, '_> {
             }
         }
         let Some(services) = index.set(instance, Rtype::SRV) else { return Ok(()) };
-        index.data(services).filter_map(|datum| datum.target()).try_for_each(|host| self.host(host))
+        index.data(services).filter_map(|datum| datum.target).try_for_each(|host| self.host(host))
     }
 
     /// The addresses of a host, unless they stand there already: many services may be on one.

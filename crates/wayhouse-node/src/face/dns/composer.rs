@@ -122,12 +122,11 @@ pub(super) fn write_set(
     fixed[4..8].copy_from_slice(&set.ttl_s.to_be_bytes());
     let wants_leads = section == Section::Answer;
     for datum in index.data(set) {
-        let target = if wants_leads || set.rtype == Rtype::PTR { datum.target() } else { None };
         writer.record_with(section, |out, start| {
             places.append(index, node, out, start);
             out.extend_from_slice(&fixed);
             let data_at = out.len();
-            match target {
+            match datum.target {
                 // RFC 2782: the target of an SRV stands there whole.
                 Some(target) if set.rtype == Rtype::PTR => places.append(index, target, out, start),
                 _ => out.extend_from_slice(datum.rdata),
@@ -136,7 +135,7 @@ pub(super) fn write_set(
             out[data_at - 2..data_at].copy_from_slice(&octets.to_be_bytes());
         })?;
         if wants_leads {
-            places.leads.extend(target);
+            places.leads.extend(datum.target);
         }
     }
     Ok(())

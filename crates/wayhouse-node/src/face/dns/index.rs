@@ -6,6 +6,9 @@
 //!             └────────┘ so that empty non-terminals exist as long as something is below them
 //! ```
 //!
+//! A record whose data is a name of ours holds the node of that name, so that following it costs no search. Such a node may
+//! have no record itself, nor any below it: then there is no such name for who asks.
+//!
 //! Several entries may hold one record (`_services._dns-sd._udp`, say): it is there as long as one of them does. Data is
 //! kept as it goes out, names in it uncompressed. Which entry means which records is the affair of `naming`.
 
@@ -66,6 +69,10 @@ struct Node {
     parent: u32,
     /// Nodes right below.
     children: u32,
+    /// Those of them that exist for who asks.
+    existing_children: u32,
+    /// Records whose data is this name.
+    leads: u32,
     zone: ZoneId,
     sets: Vec<Set>,
 }
@@ -87,8 +94,8 @@ struct Record {
     rtype: Rtype,
     rdata: Box<[u8]>,
     hash: u64,
-    /// Of the name that the data ends with, where it does.
-    target_hash: u64,
+    /// The node of the name that the data ends with, where it does and it is of a zone.
+    target: u32,
     holders: u32,
     previous: u32,
     next: u32,
@@ -192,7 +199,8 @@ impl Index {
     pub(super) fn lookup(&self, folded: &Folded) -> Found {
         let name = folded.suffix(0);
         if let Some(node) = self.find(self.key.octets(name), name) {
-            return Found::At(self.nodes[node as usize].zone, NodeId(node));
+            let zone = self.nodes[node as usize].zone;
+            return if self.exists(node) { Found::At(zone, NodeId(node)) } else { Found::Nowhere(zone) };
         }
         for &depth in self.depths.iter().filter(|depth| **depth <= folded.labels) {
             let suffix = folded.suffix(folded.labels - depth);
@@ -273,7 +281,15 @@ impl Index {
             self.records[known as usize].holders += 1;
             return Some(RecordId(known));
         }
-        let target_hash = target_of(rtype, &rdata).map_or(0, |target| self.key.octets(Folded::new(target).suffix(0)));
+        let target = target_of(rtype, &rdata).map(NameRef::to_name).and_then(|target| self.node_of(&target));
+        if let Some(target) = target {
+            self.nodes[target as usize].leads += 1;
+        }
+        if !self.exists(node) {
+            // In the case of whoever makes it exist, not of whoever led here.
+            self.nodes[node as usize].name = name.clone();
+        }
+        let existed = self.exists(node);
         let sets = &mut self.nodes[node as usize].sets;
         let set = match sets.iter_mut().position(|set| set.rtype == rtype) {
             Some(set) => &mut sets[set],
@@ -284,7 +300,8 @@ impl Index {
             }
         };
         let (previous, next) = (set.last, NONE);
-        let record = Record { node, rtype, rdata, hash, target_hash, holders: 1, previous, next };
+        let target = target.unwrap_or(NONE);
+        let record = Record { node, rtype, rdata, hash, target, holders: 1, previous, next };
         let id = self.records.insert(record) as u32;
         match previous {
             NONE => set.first = id,
@@ -292,6 +309,9 @@ impl Index {
         }
         set.last = id;
         let ttl_s = set.ttl_s;
+        if !existed {
+            self.note_existence(node, true);
+        }
         let records = &self.records;
         self.by_content.insert_unique(hash, id, |&record| records[record as usize].hash);
         self.note(id, ttl_s, true);
@@ -305,8 +325,7 @@ impl Index {
         if record.holders > 0 {
             return;
         }
-        let (node, rtype, hash, previous, next) =
-            (record.node, record.rtype, record.hash, record.previous, record.next);
+        let Record { node, rtype, hash, target, previous, next, .. } = *record;
         let sets = &mut self.nodes[node as usize].sets;
         let place = sets.iter().position(|set| set.rtype == rtype).expect("a record is in the set of its type");
         let set = &mut sets[place];
@@ -327,7 +346,14 @@ impl Index {
         }
         self.note(id.0, ttl_s, false);
         self.records.remove(id.0 as usize);
+        if !self.exists(node) {
+            self.note_existence(node, false);
+        }
         self.release_node(node);
+        if target != NONE {
+            self.nodes[target as usize].leads -= 1;
+            self.release_node(target);
+        }
     }
 
     /// Whether any record came or went since this was last asked.
@@ -387,16 +413,36 @@ impl Index {
         Some(parent)
     }
     fn enter_node(&mut self, name: Name, hash: u64, parent: u32, zone: ZoneId) -> u32 {
-        let node = self.nodes.insert(Node { name, hash, parent, children: 0, zone, sets: Vec::new() }) as u32;
+        let (children, existing_children, leads) = (0, 0, 0);
+        let node = Node { name, hash, parent, children, existing_children, leads, zone, sets: Vec::new() };
+        let node = self.nodes.insert(node) as u32;
         let nodes = &self.nodes;
         self.names.insert_unique(hash, node, |&node| nodes[node as usize].hash);
         node
     }
-    /// Forgets a name without records and without anything below it, and those above it that are then the same.
+    /// Whether there is such a name for who asks.
+    fn exists(&self, node: u32) -> bool {
+        let node = &self.nodes[node as usize];
+        !node.sets.is_empty() || node.existing_children > 0
+    }
+    /// Takes note that a name has begun or ceased to exist, and with it perhaps those above it.
+    fn note_existence(&mut self, node: u32, is_there: bool) {
+        let mut parent = self.nodes[node as usize].parent;
+        while parent != NONE {
+            let existed = self.exists(parent);
+            let above = &mut self.nodes[parent as usize];
+            above.existing_children = above.existing_children + u32::from(is_there) - u32::from(!is_there);
+            if self.exists(parent) == existed {
+                return;
+            }
+            parent = self.nodes[parent as usize].parent;
+        }
+    }
+    /// Forgets a name without records, to which nothing leads, and without anything below it, and those above it that are then the same.
     fn release_node(&mut self, mut node: u32) {
         loop {
-            let Node { hash, parent, children, ref sets, .. } = self.nodes[node as usize];
-            if children > 0 || !sets.is_empty() || parent == NONE {
+            let Node { hash, parent, children, leads, ref sets, .. } = self.nodes[node as usize];
+            if children > 0 || leads > 0 || !sets.is_empty() || parent == NONE {
                 return;
             }
             if let Ok(entry) = self.names.find_entry(hash, |&other| other == node) {
@@ -431,22 +477,8 @@ fn target_of(rtype: Rtype, rdata: &[u8]) -> Option<NameRef<'_>> {
 pub(super) struct Datum<'a> {
     /// As it goes out, names in it uncompressed.
     pub(super) rdata: &'a [u8],
-    index: &'a Index,
-    rtype: Rtype,
-    target_hash: u64,
-}
-
-impl Datum<'_> {
-    /// The name that the data leads to, when it is one of ours.
-    pub(super) fn target(&self) -> Option<NodeId> {
-        let target = target_of(self.rtype, self.rdata)?;
-        let index = self.index;
-        let is_it = |&node: &u32| {
-            let node = &index.nodes[node as usize];
-            node.hash == self.target_hash && node.name == target
-        };
-        index.names.find(self.target_hash, is_it).copied().map(NodeId)
-    }
+    /// The name that the data leads to, when it is of a zone of ours; there may be nothing.
+    pub(super) target: Option<NodeId>,
 }
 
 /// The data of a set, record by record.
@@ -464,8 +496,8 @@ impl<'a> Iterator for Data<'a> {
         }
         let record = &self.index.records[self.next as usize];
         self.next = record.next;
-        let Record { rtype, target_hash, .. } = *record;
-        Some(Datum { rdata: &record.rdata, index: self.index, rtype, target_hash })
+        let target = (record.target != NONE).then_some(NodeId(record.target));
+        Some(Datum { rdata: &record.rdata, target })
     }
 }
 

@@ -28,21 +28,20 @@ pub(super) fn enter(index: &mut Index, claims: &mut Claims, config: &config::Dns
     // Outer zones first.
     let mut zones: Vec<&Name> = config.zones.iter().collect();
     zones.sort_by_key(|zone| zone.labels().count());
-    for zone in zones {
-        enter_zone(index, zone, zone, &server);
-        enter_enumeration(index, zone, zone);
+    let reverse: Vec<Name> = config.reverse.iter().flat_map(reverse_zones).collect();
+    // All of them before any record: names of one zone lead into others.
+    zones.iter().for_each(|zone| enter_zone(index, zone, zone, &server));
+    reverse.iter().for_each(|apex| enter_zone(index, apex, first, &server));
+    for apex in zones.iter().copied().chain(&reverse) {
+        index.add(apex, Rtype::NS, STATIC_TTL_S, server.wire().into());
     }
+    zones.iter().for_each(|zone| enter_enumeration(index, zone, zone));
     for address in &config.addresses {
         let (rtype, rdata): (_, Box<[u8]>) = match address {
             IpAddr::V4(address) => (Rtype::A, address.octets().into()),
             IpAddr::V6(address) => (Rtype::AAAA, address.octets().into()),
         };
         index.add(&server, rtype, STATIC_TTL_S, rdata);
-    }
-    for network in &config.reverse {
-        for apex in reverse_zones(network) {
-            enter_zone(index, &apex, first, &server);
-        }
     }
     for network in &config.reverse {
         // DP22, DN9: under the name of the network's first address, which its hosts compute from address and mask.
@@ -63,9 +62,7 @@ fn enter_zone(index: &mut Index, apex: &Name, home: &Name, server: &Name) {
     // The number of the last change: there was none yet.
     soa.extend_from_slice(&0_u32.to_be_bytes());
     SOA_TIMES_S.iter().for_each(|time_s| soa.extend_from_slice(&time_s.to_be_bytes()));
-    if index.add_zone(apex, soa.into(), STATIC_TTL_S).is_some() {
-        index.add(apex, Rtype::NS, STATIC_TTL_S, server.wire().into());
-    }
+    index.add_zone(apex, soa.into(), STATIC_TTL_S);
 }
 
 fn enter_enumeration(index: &mut Index, below: &Name, domain: &Name) {

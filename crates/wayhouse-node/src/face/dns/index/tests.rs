@@ -45,6 +45,25 @@ fn records_of_a_set_come_in_order_whatever_goes() {
 }
 
 #[test]
+fn what_is_only_led_to_does_not_exist_until_it_has_records() {
+    let mut index = index();
+    let to_host: Box<[u8]> = [&[0, 0, 0, 0, 22, 51], name("LAMP.hall.example").wire()].concat().into();
+    let service = index.add(&name("lamp._coap._udp.example"), Rtype::SRV, 60, to_host).unwrap();
+    assert!(!is_there(&index, "lamp.hall.example") && !is_there(&index, "hall.example"));
+    let host = index.add(&name("lamp.hall.example"), Rtype::A, 60, vec![10, 0, 0, 1].into()).unwrap();
+    let Found::At(_, node) = index.lookup(&Folded::new(name("lamp.hall.example").as_ref())) else { panic!("there") };
+    assert_eq!(index.name(node).to_string(), "lamp.hall.example.");
+    assert!(is_there(&index, "hall.example"));
+    index.remove(host);
+    assert!(!is_there(&index, "lamp.hall.example") && !is_there(&index, "hall.example"));
+    index.remove(service);
+    // A name that leads to itself goes as well.
+    let own = index.add(&name("ring.example"), Rtype::PTR, 60, name("ring.example").wire().into()).unwrap();
+    index.remove(own);
+    assert_eq!((index.record_count(), index.nodes.len()), (1, 1));
+}
+
+#[test]
 fn a_zone_inside_another_is_its_own() {
     let mut index = index();
     let inner = index.add_zone(&name("in.example"), vec![0; 22].into(), 60).unwrap();
