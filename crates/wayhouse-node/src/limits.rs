@@ -8,6 +8,9 @@ use wayhouse_proto::coap::limits::Limits;
 /// little of what an expiry touches is in the processor's cache, so that ten thousand expiries in one second delay no
 /// answer. Reaction: a further wake-up is asked for at once.
 pub const EXPIRIES_PER_CALL: usize = 64;
+/// Entries indexed in idle time before somebody looks whether it still is: some 50 microseconds. Reaction: idle time is asked
+/// for again.
+pub const INDEXED_PER_CALL: usize = 16;
 /// Notifications written per call: each may be a whole lookup. Reaction: a further wake-up is asked for at once.
 pub const NOTIFICATIONS_PER_CALL: usize = 64;
 /// Octets of notifications written per call, for the same reason and with the same reaction.

@@ -218,7 +218,7 @@ impl Node {
     pub fn command(&mut self, now: Instant, command: Command) -> Result<Reply, Refusal> {
         let reply = match command {
             Command::Registrants { filter, text, page } => {
-                Ok(operator::list(&self.registry, now, &filter, text.as_deref(), page))
+                Ok(operator::list(&mut self.registry, now, &filter, text.as_deref(), page))
             }
             Command::Registrant(id) => operator::show(&self.registry, now, id),
             Command::Register(entry) => operator::register(&mut self.registry, now, &self.config, &entry),
@@ -232,11 +232,19 @@ impl Node {
                 asking.stop(&mut Context { now, config, registry, endpoint }, ask);
                 Ok(Reply::Stopped)
             }
-            Command::Groups { wanted, page } => Ok(operator::groups::list(&self.registry, &self.config, &wanted, page)),
+            Command::Groups { wanted, page } => {
+                Ok(operator::groups::list(&mut self.registry, &self.config, &wanted, page))
+            }
             Command::Status => Ok(Reply::Status(Box::new(self.counters()))),
         };
         self.settle(now);
         reply
+    }
+
+    /// Does a little of what can wait, and is done with whatever is asked for meanwhile; whether more of it waits. Call
+    /// it when there is nothing else to do.
+    pub fn use_idle_time(&mut self) -> bool {
+        self.registry.index_some(limits::INDEXED_PER_CALL)
     }
 
     /// The next thing to send; its octets are appended to `out`. What has `durable_after` above 0 may leave only when

@@ -115,7 +115,7 @@ fn attribute(name: &str, value: &str) -> Criterion {
 
 /// Asks `rounds` times, with values chosen by chance.
 fn ask(
-    registry: &Registry,
+    registry: &mut Registry,
     what: &str,
     rounds: u64,
     is_links: bool,
@@ -183,61 +183,65 @@ fn measure(count: u64, links: u64, octets: usize, is_shuffled: bool) {
 
     let rounds = 2000;
     let ten = |page: u64| Page { first: page * 10, count: 10 };
-    ask(&registry, "ep=X", rounds, false, |c| {
+    ask(&mut registry, "ep=X", rounds, false, |c| {
         (vec![attribute("ep", &format!("node-{:06}", c.below(count)))], Page::ALL)
     });
-    ask(&registry, "ep=X, links", rounds, true, |c| {
+    ask(&mut registry, "ep=X, links", rounds, true, |c| {
         (vec![attribute("ep", &format!("node-{:06}", c.below(count)))], Page::ALL)
     });
-    ask(&registry, "ep=X&d=Y", rounds, false, |c| {
+    ask(&mut registry, "ep=X&d=Y", rounds, false, |c| {
         let i = c.below(count);
         (vec![attribute("ep", &format!("node-{i:06}")), attribute("d", &format!("floor{}", i % 1000))], Page::ALL)
     });
-    ask(&registry, "base=X", rounds, false, |c| {
+    ask(&mut registry, "base=X", rounds, false, |c| {
         let i = c.below(count);
         (vec![attribute("base", &format!("coap://10.{}.{}.{}", i >> 16 & 255, i >> 8 & 255, i & 255))], Page::ALL)
     });
-    ask(&registry, "rt=RARE, links", rounds, true, |c| {
+    ask(&mut registry, "rt=RARE, links", rounds, true, |c| {
         (vec![attribute("rt", &format!("u{:06}", c.below(count)))], Page::ALL)
     });
-    ask(&registry, "rt=RARE, registrants", rounds, false, |c| {
+    ask(&mut registry, "rt=RARE, registrants", rounds, false, |c| {
         (vec![attribute("rt", &format!("u{:06}", c.below(count)))], Page::ALL)
     });
-    ask(&registry, "rt=RARE* (some values)", rounds, true, |c| {
+    ask(&mut registry, "rt=RARE* (some values)", rounds, true, |c| {
         (vec![attribute("rt", &format!("u{:05}*", c.below(count / 10)))], ten(0))
     });
-    ask(&registry, "href=URI, links", rounds, true, |c| {
+    ask(&mut registry, "href=URI, links", rounds, true, |c| {
         let i = c.below(count);
         let uri = format!("coap://10.{}.{}.{}/s/1", i >> 16 & 255, i >> 8 & 255, i & 255);
         (vec![Criterion::Href(Pattern::Exact(uri.into()))], Page::ALL)
     });
-    ask(&registry, "href=LOCATION", rounds, false, |c| {
+    ask(&mut registry, "href=LOCATION", rounds, false, |c| {
         let id = ids[c.below(count) as usize];
         (vec![Criterion::Href(Pattern::Exact(format!("{LOCATION_PREFIX}{id}").into()))], Page::ALL)
     });
-    ask(&registry, "et=X, count 10", rounds, false, |c| {
+    ask(&mut registry, "et=X, count 10", rounds, false, |c| {
         (vec![attribute("et", &format!("type{}", c.below(100)))], ten(0))
     });
-    ask(&registry, "rt=COMMON, any page of 10 links", rounds, true, |c| {
+    ask(&mut registry, "rt=COMMON, any page of 10 links", rounds, true, |c| {
         (vec![attribute("rt", "kind1")], ten(c.below(count / 10)))
     });
-    ask(&registry, "rt=COMMON, any page of 10 registrants", rounds, false, |c| {
+    ask(&mut registry, "rt=COMMON, any page of 10 registrants", rounds, false, |c| {
         (vec![attribute("rt", "kind1")], ten(c.below(count / 10)))
     });
-    ask(&registry, "if=COMMON, any page of 10 links", rounds, true, |c| {
+    ask(&mut registry, "if=COMMON, any page of 10 links", rounds, true, |c| {
         (vec![attribute("if", "core.s")], ten(c.below(count / 10)))
     });
-    ask(&registry, "no criteria, any page of 10 links", rounds, true, |c| (vec![], ten(c.below(count * links / 10))));
-    ask(&registry, "no criteria, any page of 10 registrants", rounds, false, |c| (vec![], ten(c.below(count / 10))));
-    ask(&registry, "ep=node*, first page of 10", rounds, false, |_| (vec![attribute("ep", "node*")], ten(0)));
-    ask(&registry, "title=*, any page of 10 links", rounds, true, |c| {
+    ask(&mut registry, "no criteria, any page of 10 links", rounds, true, |c| {
+        (vec![], ten(c.below(count * links / 10)))
+    });
+    ask(&mut registry, "no criteria, any page of 10 registrants", rounds, false, |c| {
+        (vec![], ten(c.below(count / 10)))
+    });
+    ask(&mut registry, "ep=node*, first page of 10", rounds, false, |_| (vec![attribute("ep", "node*")], ten(0)));
+    ask(&mut registry, "title=*, any page of 10 links", rounds, true, |c| {
         (vec![attribute("title", "*")], ten(c.below(count / 10)))
     });
-    ask(&registry, "et=X&rt=COMMON&if=COMMON, count 10", rounds, true, |c| {
+    ask(&mut registry, "et=X&rt=COMMON&if=COMMON, count 10", rounds, true, |c| {
         let endpoint_type = format!("type{}", c.below(100));
         (vec![attribute("rt", "kind1"), attribute("et", &endpoint_type), attribute("if", "core.s")], ten(0))
     });
-    ask(&registry, "et=X&rt=COMMON, any page of 10 links", rounds, true, |c| {
+    ask(&mut registry, "et=X&rt=COMMON, any page of 10 links", rounds, true, |c| {
         (vec![attribute("rt", "kind1"), attribute("et", "type7")], ten(c.below(count / 1000)))
     });
 

@@ -38,6 +38,9 @@ impl Default for Limits {
 /// Other ports that are pointed out for one group address (GC42). Reaction: further ones are left out.
 pub const OTHER_PORTS_MAX: usize = 64;
 
+/// Entries that wait to be indexed. A lookup indexes them first, within about a millisecond. Reaction: all are indexed.
+pub const UNINDEXED_MAX: usize = 256;
+
 /// Octets of an endpoint name or sector (RFC 9176 §5). Reaction: `Refusal::Invalid`.
 pub const NAME_OCTETS_MAX: usize = 63;
 

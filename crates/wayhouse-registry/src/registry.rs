@@ -2,7 +2,8 @@
 
 //!
 //! Where things are: entries stand in `slots`; what an entry can be found by is in `index`, one index per link scope,
-//! active entries only; `lease` knows whose turn to expire or to be collected is next. An entry's way:
+//! active entries only, the latest perhaps not yet; `lease` knows whose turn to expire or to be collected is next. An entry's
+//! way:
 //!
 //! ```text
 //!              register, restore            lease over              grace over, bound met
@@ -20,6 +21,7 @@ use std::time::Instant;
 use crate::change::ChangeLog;
 use crate::index::Index;
 use crate::lease::{DueOrder, Epoch, Moment, later};
+use crate::limits::UNINDEXED_MAX;
 use crate::slots::{HashKey, Slot, SlotTable, Slots};
 use crate::{Change, ChangeKind, ChangeNumber, Credentials, Cursor, EntryId, Lease, Limits, Refusal, Registrant, View};
 
@@ -66,6 +68,9 @@ pub struct Registry {
     ids: SlotTable,
     /// By link scope, none of them empty: active entries.
     pub(crate) indexes: BTreeMap<Option<u32>, Index>,
+    /// Active entries that no index has yet, in the order of their coming; of those that were indexed or have gone
+    /// meanwhile, and of slots that were taken anew, some may stand there as well.
+    unindexed: Vec<u32>,
     /// Active entries by the end of their lease.
     leases: DueOrder,
     /// Expired entries by the end of their grace.
@@ -93,6 +98,7 @@ impl Registry {
             names: SlotTable::new(),
             ids: SlotTable::new(),
             indexes: BTreeMap::new(),
+            unindexed: Vec::new(),
             leases: DueOrder::default(),
             graces: DueOrder::default(),
             octets: 0,
@@ -400,6 +406,7 @@ impl Registry {
             lifetime_s,
             links: 0,
             is_active: false,
+            is_indexed: false,
         });
         self.ids.insert(id_hash, slot);
         self.names.insert(name_hash, slot);
@@ -412,7 +419,26 @@ impl Registry {
         entry.is_active = true;
         entry.turn = entry.end();
         self.leases.insert(entry.turn, slot);
-        entry.links = self.indexes.entry(entry.registrant.link_scope).or_default().insert(slot, &entry.registrant);
+        self.unindexed.push(slot);
+        if self.unindexed.len() >= UNINDEXED_MAX {
+            self.index_some(UNINDEXED_MAX);
+        }
+    }
+
+    /// Enters at most `budget` of the entries that wait for it into the indexes; whether more wait. Half of what a
+    /// registration costs is done here: call it when there is nothing else to do. Lookups call it themselves.
+    pub fn index_some(&mut self, budget: usize) -> bool {
+        let count = self.unindexed.len().min(budget);
+        for slot in self.unindexed.drain(..count) {
+            let waits = self.slots.get(slot).is_some_and(|entry| entry.is_active && !entry.is_indexed);
+            if waits {
+                let entry = &mut self.slots[slot];
+                let index = self.indexes.entry(entry.registrant.link_scope).or_default();
+                entry.links = index.insert(slot, &entry.registrant);
+                entry.is_indexed = true;
+            }
+        }
+        !self.unindexed.is_empty()
     }
 
     /// Undoes [`Registry::activate`].
@@ -420,6 +446,9 @@ impl Registry {
         let entry = &mut self.slots[slot];
         entry.is_active = false;
         self.leases.remove(entry.turn, slot);
+        if !std::mem::take(&mut entry.is_indexed) {
+            return;
+        }
         let link_scope = entry.registrant.link_scope;
         if let Some(index) = self.indexes.get_mut(&link_scope) {
             index.remove(slot, &entry.registrant);
@@ -514,7 +543,9 @@ impl Registry {
             return self.log_change(slot, ChangeKind::Added, None);
         }
         let link_scope = entry.registrant.link_scope;
-        if link_scope == before.link_scope {
+        if !entry.is_indexed {
+            // It will be indexed as it is then.
+        } else if link_scope == before.link_scope {
             let index = self.indexes.entry(link_scope).or_default();
             entry.links = index.replace(slot, &before, &entry.registrant);
         } else {

@@ -25,6 +25,8 @@ pub(crate) struct Slot {
     /// How many links there are, when active.
     pub(crate) links: u16,
     pub(crate) is_active: bool,
+    /// Whether the index of its link scope has it. Active entries that it has not yet stand in `Registry::unindexed`.
+    pub(crate) is_indexed: bool,
 }
 
 impl Slot {
@@ -59,6 +61,11 @@ impl Slots {
                 u32::try_from(self.slots.len() - 1).expect("the number of entries is bounded below 2^32")
             }
         }
+    }
+
+    /// What is in a slot, perhaps nothing any more.
+    pub(crate) fn get(&self, index: u32) -> Option<&Slot> {
+        self.slots.get(index as usize)?.as_ref()
     }
 
     pub(crate) fn remove(&mut self, index: u32) -> Slot {

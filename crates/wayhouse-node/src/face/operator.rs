@@ -133,7 +133,7 @@ pub struct Shown {
 const OPERATOR: &str = "operator";
 
 /// Lists registrants.
-pub(crate) fn list(registry: &Registry, now: Instant, filter: &Filter, text: Option<&str>, page: Page) -> Reply {
+pub(crate) fn list(registry: &mut Registry, now: Instant, filter: &Filter, text: Option<&str>, page: Page) -> Reply {
     let text = text.filter(|text| !text.is_empty()).map(str::to_ascii_lowercase);
     let filter = &Filter { sees_every_link: true, ..filter.clone() };
     let count = page.count.min(limits::OPERATOR_ENTRIES_MAX) as usize;

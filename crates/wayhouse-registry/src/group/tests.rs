@@ -48,11 +48,11 @@ fn register(
     Ok(registry.register(now, &registration)?.id)
 }
 
-fn all(registry: &Registry) -> Vec<CoapGroup> {
+fn all(registry: &mut Registry) -> Vec<CoapGroup> {
     page(registry, Page::ALL)
 }
 
-fn page(registry: &Registry, page: Page) -> Vec<CoapGroup> {
+fn page(registry: &mut Registry, page: Page) -> Vec<CoapGroup> {
     let mut groups = Vec::new();
     registry.groups(ENOUGH).list(page, &mut |_, group| {
         groups.push(group);
@@ -74,7 +74,7 @@ fn application_names(group: &CoapGroup) -> String {
 }
 
 /// The members of the only CoAP group, each with its application groups.
-fn members(registry: &Registry) -> Vec<String> {
+fn members(registry: &mut Registry) -> Vec<String> {
     let group = all(registry).pop().expect("there is one");
     let (members, is_cut) = registry.groups(ENOUGH).members(&group, 100);
     assert!(!is_cut);
@@ -100,18 +100,18 @@ fn gc1_the_default_port_names_the_same_group() {
     assert_eq!(of("coap://192.0.2.1"), Err(NoGroup::Unicast));
     assert_eq!(of(&format!("coap://{}", "x".repeat(121))), Err(NoGroup::TooLong));
 
-    let registry = registry_of(&[
+    let mut registry = registry_of(&[
         ("lights", "coap://[ff15::1234]", "et=core.rd-group", "</light>"),
         ("blinds", "coap://[ff15:0:0::1234]:5683", "et=core.rd-group", "</blind>"),
     ]);
-    let groups = all(&registry);
+    let groups = all(&mut registry);
     assert_eq!(authorities(&groups), ["[ff15::1234]"]);
     assert_eq!((words(&groups[0].names).as_str(), groups[0].registrations.len()), ("blinds lights", 2));
 }
 
 #[test]
 fn gc2_gc6_a_group_registration_is_a_coap_group() {
-    let registry = registry_of(&[
+    let mut registry = registry_of(&[
         ("lights", HALL, "et=core.rd-group", "</light>;rt=light,</color>"),
         ("also", "coap://224.0.1.200:5690", "et=x&et=core.rd-group", ""),
         ("named", "coap://grp.example:5685", "et=core.rd-group", "</gp/gp1>;rt=g.light"),
@@ -121,7 +121,7 @@ fn gc2_gc6_a_group_registration_is_a_coap_group() {
         ("other", "coap://[ff15::1]", "et=core.rd-ep", ""),
         ("claim", "coap://[ff15::2]", "", "</x>;et=core.rd-group"),
     ]);
-    let groups = all(&registry);
+    let groups = all(&mut registry);
     assert_eq!(
         authorities(&groups),
         ["224.0.1.200:5690", "[ff35:30:2001:db8:f1:0:8000:1]", "grp.example:5685"],
@@ -129,15 +129,15 @@ fn gc2_gc6_a_group_registration_is_a_coap_group() {
     );
     assert_eq!(groups[1].authority.scope(), Some(Scope::SiteLocal));
     assert_eq!((groups[2].authority.scope(), words(&groups[2].names).as_str()), (None, "grp.example named"));
-    assert_eq!(authorities(&page(&registry, Page { first: 1, count: 1 })), ["[ff35:30:2001:db8:f1:0:8000:1]"]);
-    assert_eq!(page(&registry, Page { first: 3, count: 1 }), []);
+    assert_eq!(authorities(&page(&mut registry, Page { first: 1, count: 1 })), ["[ff35:30:2001:db8:f1:0:8000:1]"]);
+    assert_eq!(page(&mut registry, Page { first: 3, count: 1 }), []);
 }
 
 #[test]
 fn gc3_application_groups_are_named_in_path_query_authority_or_not_at_all() {
     let check = |name: &str, base: &str, links: &str, expected: &str| {
-        let registry = registry_of(&[(name, base, "et=core.rd-group", links)]);
-        let found = all(&registry).remove(0).application_groups;
+        let mut registry = registry_of(&[(name, base, "et=core.rd-group", links)]);
+        let found = all(&mut registry).remove(0).application_groups;
         let found: Vec<String> =
             found.iter().map(|one| format!("{} {:?} {}", one.name, one.naming, words(&one.types))).collect();
         assert_eq!(found.join(", "), expected, "{links}");
@@ -168,11 +168,11 @@ fn gc3_application_groups_are_named_in_path_query_authority_or_not_at_all() {
 fn gc4_nosec_is_no_security_group() {
     for name in ["NoSec", "nosec", "NOSEC"] {
         assert!(is_no_security_group(name));
-        let registry = registry_of(&[
+        let mut registry = registry_of(&[
             ("x", HALL, &format!("et=core.rd-group&sec-gp={name}&sec-gp=hall"), "</gp/gp1>;rt=g.light;sec-gp=NoSec"),
             ("gm", "coap://gm.example", "", &format!("</g>;rt=core.osc.gm;sec-gp={name};app-gp=gp1")),
         ]);
-        let group = all(&registry).remove(0);
+        let group = all(&mut registry).remove(0);
         assert_eq!(words(group.security_groups.iter().map(|one| &one.name)), "hall");
         assert_eq!(words(&group.application_groups[0].security_groups), "hall");
     }
@@ -181,7 +181,7 @@ fn gc4_nosec_is_no_security_group() {
 
 #[test]
 fn gc5_gc6_security_groups_are_many_to_many() {
-    let registry = registry_of(&[
+    let mut registry = registry_of(&[
         ("floor", HALL, "et=core.rd-group", "</gp/gp1>;rt=g.light,</gp/gp2>;rt=g.light;sec-gp=s2,</gp/gp3>;rt=g.temp"),
         ("other", "coap://grp2.example", "et=core.rd-group&sec-gp=s1", "</gp/gp5>;rt=g.lock"),
         // As in draft-tiloca-core-oscore-discovery.
@@ -193,7 +193,7 @@ fn gc5_gc6_security_groups_are_many_to_many() {
              <coap://as.example.com/token>;rel=authorization-server;anchor=\"coap://[2001:db8::ab]/ace-group/s1\"",
         ),
     ]);
-    let groups = all(&registry);
+    let groups = all(&mut registry);
     let floor = &groups[0];
     let shown: Vec<String> = floor
         .security_groups
@@ -210,7 +210,7 @@ fn gc5_gc6_security_groups_are_many_to_many() {
 
 #[test]
 fn gc6_members_are_found_by_their_links() {
-    let registry = registry_of(&[
+    let mut registry = registry_of(&[
         (
             "hall",
             "coap://[ff15::1]:5685",
@@ -230,20 +230,20 @@ fn gc6_members_are_found_by_their_links() {
         ("n4", "coap://[2001:db8::14]", "", "<coap://other.example/gp/gp1>;rt=g.light"),
         ("n5", "coap://[2001:db8::15]", "", "<coap://[2001:db8::16]/gp/gp1>;rt=g.light"),
     ]);
-    assert_eq!(members(&registry), ["s1:gp1", "s2:gp1 gp2", "s3:gp2", "s4:gp1", "s5:gp1", "s6:"]);
-    let group = all(&registry).remove(0);
+    assert_eq!(members(&mut registry), ["s1:gp1", "s2:gp1 gp2", "s3:gp2", "s4:gp1", "s5:gp1", "s6:"]);
+    let group = all(&mut registry).remove(0);
     let (some, is_cut) = registry.groups(ENOUGH).members(&group, 2);
     assert_eq!((some.len(), is_cut), (2, true));
 }
 
 #[test]
 fn gc6_an_implicit_application_group_has_members_by_the_authority_alone() {
-    let registry = registry_of(&[
+    let mut registry = registry_of(&[
         ("lights", HALL, "et=core.rd-group", "</light>"),
         ("s1", "coap://[2001:db8::1]", "", &format!("<{HALL}/light>")),
         ("n1", "coap://[2001:db8::2]", "", "</lights>;rt=g.light"),
     ]);
-    assert_eq!(members(&registry), ["s1:"]);
+    assert_eq!(members(&mut registry), ["s1:"]);
 }
 
 #[test]
@@ -252,27 +252,27 @@ fn groups_come_and_go_with_their_registrations() {
     let anybody = Credentials::anonymous();
     let id = register(&mut registry, now, "lights", HALL, "et=core.rd-group", "</gp/gp1>;rt=g.light").unwrap();
     let member = register(&mut registry, now, "s1", "coap://[2001:db8::1]", "", "</gp/gp1>;rt=g.light").unwrap();
-    assert_eq!(members(&registry), ["s1:gp1"]);
+    assert_eq!(members(&mut registry), ["s1:gp1"]);
     let update = Update { base: Some(("coap://[ff15::9]:5690", true)), ..Update::default() };
     registry.update(now, id, &update, &anybody).unwrap();
-    assert_eq!(authorities(&all(&registry)), ["[ff15::9]:5690"]);
+    assert_eq!(authorities(&all(&mut registry)), ["[ff15::9]:5690"]);
     registry.update(now, member, &Update { links: Some("</x>"), ..Update::default() }, &anybody).unwrap();
-    assert_eq!(members(&registry), [""; 0]);
+    assert_eq!(members(&mut registry), [""; 0]);
     registry.update(now, member, &Update { links: Some("</gp/gp1>;gpt=1"), ..Update::default() }, &anybody).unwrap();
-    assert_eq!(members(&registry), ["s1:gp1"]);
+    assert_eq!(members(&mut registry), ["s1:gp1"]);
     registry.update(now, id, &Update { attributes: &[("et", "other")], ..Update::default() }, &anybody).unwrap();
-    assert_eq!(all(&registry), []);
+    assert_eq!(all(&mut registry), []);
     registry
         .update(now, id, &Update { attributes: &[("et", "core.rd-group")], ..Update::default() }, &anybody)
         .unwrap();
-    assert_eq!(all(&registry).len(), 1);
+    assert_eq!(all(&mut registry).len(), 1);
     registry.expire(now + std::time::Duration::from_secs(61), 10);
-    assert_eq!(all(&registry), []);
+    assert_eq!(all(&mut registry), []);
 }
 
 #[test]
 fn addresses_and_names_lead_to_one_another() {
-    let registry = registry_of(&[
+    let mut registry = registry_of(&[
         ("All-West", "coap://[ff15::1234]", "et=core.rd-group&gp-name=Group1.Example", ""),
         ("alias", "coap://[ff15::1234]:5683", "et=core.rd-group&gp-name=group1.alias.example", ""),
         ("v4", "coap://239.0.0.1", "et=core.rd-group&gp-name=group1.example", ""),
@@ -307,7 +307,7 @@ fn gc41_port_5684_is_refused_for_groups() {
 
 #[test]
 fn gc42_other_ports_on_the_same_address_are_pointed_out() {
-    let registry = registry_of(&[
+    let mut registry = registry_of(&[
         ("a", "coap://[ff15::1]", "et=core.rd-group", ""),
         ("b", "coap://[ff15::1]:5685", "et=core.rd-group", ""),
         ("c", "coap://[ff15::11]:5685", "et=core.rd-group", ""),
@@ -315,7 +315,7 @@ fn gc42_other_ports_on_the_same_address_are_pointed_out() {
         ("d", "coap://grp.example", "et=core.rd-group", ""),
         ("e", "coap://grp.example:5685", "et=core.rd-group", ""),
     ]);
-    let found: Vec<(String, Vec<u16>)> = all(&registry)
+    let found: Vec<(String, Vec<u16>)> = all(&mut registry)
         .iter()
         .filter(|group| !group.other_ports.is_empty())
         .map(|group| (group.authority.to_string(), group.other_ports.iter().copied().collect()))
@@ -348,7 +348,7 @@ fn gc43_all_coap_nodes_have_the_scopes_that_every_node_serves() {
 #[test]
 fn reading_ends_where_its_bound_is_met() {
     let links = format!("</gp/gp1>;rt=g.light;title=\"{}\"", "t".repeat(1000));
-    let registry = registry_of(&[
+    let mut registry = registry_of(&[
         ("a", HALL, "et=core.rd-group", &links),
         ("b", HALL, "et=core.rd-group", &links),
         ("s", "coap://[2001:db8::1]", "", &links),
@@ -366,8 +366,8 @@ fn reading_ends_where_its_bound_is_met() {
 fn what_protects_everything_is_bounded_like_text() {
     let links: Vec<String> = (0..50).map(|number| format!("</gp/a{number}>;rt=g.x")).collect();
     let security: Vec<String> = (0..30).map(|number| format!("&sec-gp={number:060}")).collect();
-    let registry = registry_of(&[("a", HALL, &format!("et=core.rd-group{}", security.concat()), &links.join(","))]);
-    let protecting = |octets_max| {
+    let mut registry = registry_of(&[("a", HALL, &format!("et=core.rd-group{}", security.concat()), &links.join(","))]);
+    let mut protecting = |octets_max| {
         let mut groups = registry.groups(octets_max);
         let group = groups.at("ff35:30:2001:db8:f1:0:8000:1".parse().unwrap()).remove(0);
         let names = group.application_groups.iter().map(|one| one.security_groups.len()).sum::<usize>();
@@ -386,12 +386,12 @@ fn hostile_registrations_do_no_harm() {
          <coap://:0/gp/a>;rt=g.x,<coap://[>;gpt,<coap://2>,<coap://{long}/gp/b>;rt=g.x,</>;rt=g.x"
     );
     assert!(LinkFormat::parse(odd.as_bytes()).is_ok());
-    let registry = registry_of(&[
+    let mut registry = registry_of(&[
         ("[ff15::1]", "coap://[ff15::1]", "et=core.rd-group&gp-name=&app-gp=&sec-gp=", &odd),
         ("[ff15::1]:", "coap://[2001:db8::1]", "", &odd),
         (&long[..63], &format!("coap://{long}"), "et=core.rd-group", ""),
     ]);
-    let groups = all(&registry);
+    let groups = all(&mut registry);
     assert_eq!((authorities(&groups), application_names(&groups[0]).as_str()), (vec!["[ff15::1]".to_owned()], "%zz x"));
     let (members, _) = registry.groups(ENOUGH).members(&groups[0], 10);
     assert_eq!(members.len(), 1);

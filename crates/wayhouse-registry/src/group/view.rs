@@ -32,7 +32,8 @@ pub struct Groups<'r> {
 
 impl Registry {
     /// Opens the view of groups. `octets_max` bounds the text read through it.
-    pub fn groups(&self, octets_max: usize) -> Groups<'_> {
+    pub fn groups(&mut self, octets_max: usize) -> Groups<'_> {
+        self.index_some(usize::MAX);
         Groups { registry: self, octets_left: octets_max, is_exhausted: false }
     }
 }

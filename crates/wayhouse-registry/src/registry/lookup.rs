@@ -92,7 +92,13 @@ impl Registry {
     }
 
     /// Visits the registrants that a filter and page select, in a stable order (RD36).
-    pub fn find_registrants(&self, filter: &Filter, page: Page, visit: &mut dyn FnMut(View<'_>) -> ControlFlow<()>) {
+    pub fn find_registrants(
+        &mut self,
+        filter: &Filter,
+        page: Page,
+        visit: &mut dyn FnMut(View<'_>) -> ControlFlow<()>,
+    ) {
+        self.index_some(usize::MAX);
         let mut window = Window { skip: page.first, left: page.count };
         for index in self.indexes_for(filter) {
             if window.is_full() || self.find_registrants_in(index, filter, &mut window, visit).is_break() {
@@ -144,11 +150,12 @@ impl Registry {
 
     /// Visits the links that a filter and page select, with the registrant each came from.
     pub fn find_links(
-        &self,
+        &mut self,
         filter: &Filter,
         page: Page,
         visit: &mut dyn FnMut(View<'_>, &Link<'_>) -> ControlFlow<()>,
     ) {
+        self.index_some(usize::MAX);
         let mut window = Window { skip: page.first, left: page.count };
         for index in self.indexes_for(filter) {
             if window.is_full() || self.find_links_in(index, filter, &mut window, visit).is_break() {

@@ -86,11 +86,11 @@ impl House {
     }
 
     /// Names found by an endpoint lookup, separated by spaces.
-    fn names(&self, query: &str) -> String {
+    fn names(&mut self, query: &str) -> String {
         self.names_on(query, Page::ALL)
     }
 
-    fn names_on(&self, query: &str, page: Page) -> String {
+    fn names_on(&mut self, query: &str, page: Page) -> String {
         let mut names = Vec::new();
         self.registry.find_registrants(&filter(query), page, &mut |view| {
             names.push(view.registrant.endpoint_name.to_string());
@@ -100,11 +100,11 @@ impl House {
     }
 
     /// Targets found by a resource lookup, as written.
-    fn targets(&self, query: &str) -> String {
+    fn targets(&mut self, query: &str) -> String {
         self.targets_on(query, Page::ALL)
     }
 
-    fn targets_on(&self, query: &str, page: Page) -> String {
+    fn targets_on(&mut self, query: &str, page: Page) -> String {
         let mut targets = Vec::new();
         self.registry.find_links(&filter(query), page, &mut |_, link| {
             targets.push(link.target.to_owned());

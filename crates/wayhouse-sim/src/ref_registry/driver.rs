@@ -275,7 +275,7 @@ impl Pair {
         assert!(self.real.next_expiry().is_none_or(|at| at > self.now), "all that is due was done");
     }
 
-    fn look_up(&self, filter: &Filter, page: Page) {
+    fn look_up(&mut self, filter: &Filter, page: Page) {
         let mut registrants = Vec::new();
         self.real.find_registrants(filter, page, &mut |view| {
             assert!(view.is_active);
@@ -382,6 +382,9 @@ pub fn run(octets: &[u8], now: Instant) {
             12 => {
                 if choices.one_in(4) {
                     pair.restart();
+                } else {
+                    // Nothing that anybody may see comes of it.
+                    pair.real.index_some(choices.below(4));
                 }
             }
             _ => {

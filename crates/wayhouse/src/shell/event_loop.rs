@@ -38,10 +38,10 @@ const BATCHES_PER_TURN: usize = 4;
 const TURNS_PER_LOOK: u32 = 4;
 /// Datagrams gathered before they are sent: many observers told at once would otherwise fill memory.
 const OUTGOING_MAX: usize = 1024;
-/// Changes that are gathered before they are handed to the store, unless there is nothing else to do: a write costs as
-/// much for many as for one.
-const GATHERED_MAX: usize = 32;
-/// How long a change waits to be handed to the store while there is other work.
+/// Changes that are gathered before they are handed to a store that rests, unless there is nothing else to do: a write costs
+/// as much for many as for one, but a disk that rests while changes wait is time lost.
+const GATHERED_MIN: usize = 8;
+/// How long a change waits to be handed to a store that rests while there is other work.
 const GATHERING_MAX: Duration = Duration::from_micros(500);
 /// Answers that may wait for the store. Reaction: further ones are dropped and counted; their peers ask again.
 const HELD_MAX: usize = 32_768;
@@ -229,6 +229,10 @@ impl EventLoop {
             }
         }
         self.submit();
+        if self.parts.node.use_idle_time() {
+            // Sockets are looked at in between.
+            context.waker().wake_by_ref();
+        }
         Poll::Pending
     }
 
@@ -417,7 +421,9 @@ impl EventLoop {
         let noted = self.parts.store.noted();
         if noted > 0 {
             let since = *self.gathering_since.get_or_insert(self.now);
-            if noted >= GATHERED_MAX || self.now.saturating_duration_since(since) >= GATHERING_MAX {
+            let is_worth_it = noted >= GATHERED_MIN || self.now.saturating_duration_since(since) >= GATHERING_MAX;
+            // A busy store takes what there is when it is done: waiting would only make that less.
+            if is_worth_it || self.parts.store.is_busy() {
                 self.submit();
             }
         }

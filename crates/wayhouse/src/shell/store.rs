@@ -332,6 +332,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Queue {
     waiting: Waiting,
+    /// Whether the thread is at work: what is put in then it takes when it is done.
+    is_busy: bool,
     is_ending: bool,
 }
 
@@ -397,12 +399,18 @@ impl Store {
             waiting.wall_ms = self.noted.wall_ms;
         }
         let backlog = Backlog { changes: waiting.changes, octets: waiting.octets.len() };
+        let is_resting = was_empty && !queue.is_busy;
         drop(queue);
         self.noted.clear();
-        if was_empty {
+        if is_resting {
             self.shared.work.notify_one();
         }
         backlog
+    }
+
+    /// Whether the store is writing.
+    pub fn is_busy(&self) -> bool {
+        self.shared.lock().is_busy
     }
 
     /// How much waits.
@@ -475,8 +483,10 @@ impl Writer {
     fn next(&self, waiting: &mut Waiting) -> bool {
         let mut queue = self.shared.lock();
         while queue.waiting.changes == 0 && !queue.is_ending {
+            queue.is_busy = false;
             queue = self.shared.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
+        queue.is_busy = true;
         std::mem::swap(&mut queue.waiting, waiting);
         waiting.changes > 0
     }

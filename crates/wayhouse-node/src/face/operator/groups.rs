@@ -47,7 +47,7 @@ pub struct Configured {
 }
 
 /// Lists CoAP groups.
-pub(crate) fn list(registry: &Registry, config: &Config, wanted: &Wanted, page: Page) -> Reply {
+pub(crate) fn list(registry: &mut Registry, config: &Config, wanted: &Wanted, page: Page) -> Reply {
     let count = page.count.min(limits::OPERATOR_GROUPS_MAX) as usize;
     let first = usize::try_from(page.first).unwrap_or(usize::MAX);
     let mut view = registry.groups(limits::GROUP_OCTETS_MAX);

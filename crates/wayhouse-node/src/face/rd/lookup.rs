@@ -4,6 +4,7 @@
 //! lookup keeps its question and nothing else.
 
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use wayhouse_proto::coap::{Request, Response};
 use wayhouse_registry::{Criterion, Filter, Page, Pattern, Registrant, View};
@@ -140,7 +141,8 @@ fn criterion(name: &str, value: &str) -> Criterion {
 ///
 /// # Errors
 /// 4.00 when the answer would hold more results or octets than one answer may.
-pub(super) fn write(context: &Context<'_>, question: &Question, response: &mut Response) -> Result<(), Fault> {
+pub(super) fn write(context: &mut Context<'_>, question: &Question, response: &mut Response) -> Result<(), Fault> {
+    let now = context.now;
     let settings = &context.config.directory;
     let results_max = settings.lookup_results_max;
     let octets_max = context.config.coap.limits.body_octets_max;
@@ -155,7 +157,7 @@ pub(super) fn write(context: &Context<'_>, question: &Question, response: &mut R
     };
     match question.kind {
         Kind::Endpoints => context.registry.find_registrants(&question.filter, page, &mut |view| {
-            write_registrant(out, context, question, view);
+            write_registrant(out, now, question, view);
             has_room(out)
         }),
         Kind::Resources => context.registry.find_links(&question.filter, page, &mut |view, link| {
@@ -178,7 +180,7 @@ pub(super) fn write(context: &Context<'_>, question: &Question, response: &mut R
 }
 
 /// RD29: `<location>;ep="…";d="…";base="…";rt="core.rd-ep"` and the endpoint attributes; no `lt`.
-fn write_registrant(out: &mut Vec<u8>, context: &Context<'_>, question: &Question, view: View<'_>) {
+fn write_registrant(out: &mut Vec<u8>, now: Instant, question: &Question, view: View<'_>) {
     let registrant = view.registrant;
     begin_link(out);
     write_location(out, registrant);
@@ -194,7 +196,7 @@ fn write_registrant(out: &mut Vec<u8>, context: &Context<'_>, question: &Questio
     }
     if question.shows_age {
         // RR17, RR19: age and remainder make up the lifetime, which has no attribute of its own.
-        let age_s = view.lease.age(context.now).as_secs().min(u64::from(view.lease.lifetime_s));
+        let age_s = view.lease.age(now).as_secs().min(u64::from(view.lease.lifetime_s));
         write_cardinal(out, "lt-age", age_s);
         write_cardinal(out, "lt-remaining", u64::from(view.lease.lifetime_s) - age_s);
     }

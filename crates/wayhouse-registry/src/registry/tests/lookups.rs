@@ -18,7 +18,7 @@ fn furnished() -> House {
     house
 }
 
-fn check(house: &House, query: &str, names: &str, targets: &str) {
+fn check(house: &mut House, query: &str, names: &str, targets: &str) {
     assert_eq!(house.names(query), names, "endpoints for {query}");
     assert_eq!(house.targets(query), targets, "resources for {query}");
 }
@@ -27,92 +27,92 @@ const ALL_TARGETS: &str = "/light /temp /temp http://www.example.com/m /power";
 
 #[test]
 fn rd31_all_criteria_must_match_and_a_name_may_repeat() {
-    let house = furnished();
-    check(&house, "", "lamp door meter", ALL_TARGETS);
-    check(&house, "rt=temperature&if=b", "meter", "/temp");
-    check(&house, "rt=light&rt=dimmer", "lamp", "/light");
-    check(&house, "et=lamp&et=sensor", "lamp", "/light /temp");
-    check(&house, "rt=light&rt=nothing", "", "");
-    check(&house, "ep=lamp&d=floor1", "lamp", "/light /temp");
-    check(&house, "ep=lamp&d=floor2", "", "");
+    let mut house = furnished();
+    check(&mut house, "", "lamp door meter", ALL_TARGETS);
+    check(&mut house, "rt=temperature&if=b", "meter", "/temp");
+    check(&mut house, "rt=light&rt=dimmer", "lamp", "/light");
+    check(&mut house, "et=lamp&et=sensor", "lamp", "/light /temp");
+    check(&mut house, "rt=light&rt=nothing", "", "");
+    check(&mut house, "ep=lamp&d=floor1", "lamp", "/light /temp");
+    check(&mut house, "ep=lamp&d=floor2", "", "");
 }
 
 #[test]
 fn rd32_values_match_whole_by_prefix_or_as_one_of_several() {
-    let house = furnished();
-    check(&house, "rt=light", "lamp", "/light");
-    check(&house, "rt=dimmer", "lamp", "/light");
-    check(&house, "rt=light dimmer", "", "");
-    check(&house, "rt=dim*", "lamp", "/light");
-    check(&house, "rt=t*", "lamp meter", "/temp /temp");
-    check(&house, "et=sensor", "lamp meter", ALL_TARGETS);
-    check(&house, "et=l*", "lamp", "/light /temp");
-    check(&house, "if=*", "lamp meter", "/light /temp");
-    check(&house, "d=*", "lamp", "/light /temp");
-    check(&house, "d=", "", "");
-    check(&house, "title=a \"warm\" lamp", "lamp", "/temp");
-    check(&house, "title=a *", "lamp", "/temp");
-    check(&house, "title=a", "", "");
-    check(&house, "rel=describedby", "meter", "http://www.example.com/m");
-    check(&house, "rt=temperature*", "lamp meter", "/temp /temp");
-    check(&house, "RT=temperature", "", "");
+    let mut house = furnished();
+    check(&mut house, "rt=light", "lamp", "/light");
+    check(&mut house, "rt=dimmer", "lamp", "/light");
+    check(&mut house, "rt=light dimmer", "", "");
+    check(&mut house, "rt=dim*", "lamp", "/light");
+    check(&mut house, "rt=t*", "lamp meter", "/temp /temp");
+    check(&mut house, "et=sensor", "lamp meter", ALL_TARGETS);
+    check(&mut house, "et=l*", "lamp", "/light /temp");
+    check(&mut house, "if=*", "lamp meter", "/light /temp");
+    check(&mut house, "d=*", "lamp", "/light /temp");
+    check(&mut house, "d=", "", "");
+    check(&mut house, "title=a \"warm\" lamp", "lamp", "/temp");
+    check(&mut house, "title=a *", "lamp", "/temp");
+    check(&mut house, "title=a", "", "");
+    check(&mut house, "rel=describedby", "meter", "http://www.example.com/m");
+    check(&mut house, "rt=temperature*", "lamp meter", "/temp /temp");
+    check(&mut house, "RT=temperature", "", "");
 }
 
 #[test]
 fn rd33_registrants_match_by_their_links_and_links_by_their_registrant() {
-    let house = furnished();
-    check(&house, "ep=meter", "meter", "/temp http://www.example.com/m /power");
-    check(&house, "base=coap://h1", "lamp", "/light /temp");
+    let mut house = furnished();
+    check(&mut house, "ep=meter", "meter", "/temp http://www.example.com/m /power");
+    check(&mut house, "base=coap://h1", "lamp", "/light /temp");
     // Different criteria may be met by different links of a registrant, but one link must meet them all.
-    check(&house, "rt=light&rt=temperature", "lamp", "");
-    check(&house, "et=lamp&rt=temperature", "lamp", "/temp");
+    check(&mut house, "rt=light&rt=temperature", "lamp", "");
+    check(&mut house, "et=lamp&rt=temperature", "lamp", "/temp");
     // RD29: the type of every registration resource is an attribute like any other.
-    check(&house, "rt=core.rd-ep", "lamp door meter", ALL_TARGETS);
-    check(&house, "rt=core.rd*", "lamp door meter", ALL_TARGETS);
-    check(&house, "rt=core.rd-ep&if=b", "meter", "/temp");
+    check(&mut house, "rt=core.rd-ep", "lamp door meter", ALL_TARGETS);
+    check(&mut house, "rt=core.rd*", "lamp door meter", ALL_TARGETS);
+    check(&mut house, "rt=core.rd-ep&if=b", "meter", "/temp");
 }
 
 #[test]
 fn rd34_href_is_a_resolved_target_or_a_registration() {
-    let house = furnished();
-    check(&house, "href=coap://h1/temp", "lamp", "/temp");
-    check(&house, "href=coap://h1/t*", "lamp", "/temp");
-    check(&house, "href=coap://h*", "lamp meter", "/light /temp /temp /power");
-    check(&house, "href=coap://h1*", "lamp", "/light /temp");
-    check(&house, "href=http://www.example.com/m", "meter", "http://www.example.com/m");
-    check(&house, "href=http:*", "meter", "http://www.example.com/m");
-    check(&house, "href=/temp", "", "");
-    check(&house, "href=coap://h1", "", "");
-    check(&house, "anchor=coap://h3/temp", "meter", "http://www.example.com/m");
-    check(&house, "anchor=*", "meter", "http://www.example.com/m");
-    check(&house, "anchor=/temp", "", "");
+    let mut house = furnished();
+    check(&mut house, "href=coap://h1/temp", "lamp", "/temp");
+    check(&mut house, "href=coap://h1/t*", "lamp", "/temp");
+    check(&mut house, "href=coap://h*", "lamp meter", "/light /temp /temp /power");
+    check(&mut house, "href=coap://h1*", "lamp", "/light /temp");
+    check(&mut house, "href=http://www.example.com/m", "meter", "http://www.example.com/m");
+    check(&mut house, "href=http:*", "meter", "http://www.example.com/m");
+    check(&mut house, "href=/temp", "", "");
+    check(&mut house, "href=coap://h1", "", "");
+    check(&mut house, "anchor=coap://h3/temp", "meter", "http://www.example.com/m");
+    check(&mut house, "anchor=*", "meter", "http://www.example.com/m");
+    check(&mut house, "anchor=/temp", "", "");
     let id = house.registry.by_name("", "door").unwrap().registrant.id;
-    check(&house, &format!("href={PREFIX}{id}"), "door", "");
+    check(&mut house, &format!("href={PREFIX}{id}"), "door", "");
     let id = house.registry.by_name("floor1", "lamp").unwrap().registrant.id;
-    check(&house, &format!("href={PREFIX}{id}"), "lamp", "/light /temp");
-    check(&house, &format!("href=coap://directory.example{PREFIX}{id}"), "lamp", "/light /temp");
-    check(&house, &format!("href={PREFIX}{}*", &id.to_string()[..9]), "lamp", "/light /temp");
-    check(&house, "href=/reg/*", "lamp door meter", ALL_TARGETS);
-    check(&house, "href=/*", "lamp door meter", ALL_TARGETS);
-    check(&house, "href=/other/*", "", "");
+    check(&mut house, &format!("href={PREFIX}{id}"), "lamp", "/light /temp");
+    check(&mut house, &format!("href=coap://directory.example{PREFIX}{id}"), "lamp", "/light /temp");
+    check(&mut house, &format!("href={PREFIX}{}*", &id.to_string()[..9]), "lamp", "/light /temp");
+    check(&mut house, "href=/reg/*", "lamp door meter", ALL_TARGETS);
+    check(&mut house, "href=/*", "lamp door meter", ALL_TARGETS);
+    check(&mut house, "href=/other/*", "", "");
 }
 
 #[test]
 fn rd35_the_lifetime_is_no_attribute() {
-    let house = furnished();
-    check(&house, "lt=60", "", "");
-    check(&house, "lt=*", "", "");
+    let mut house = furnished();
+    check(&mut house, "lt=60", "", "");
+    check(&mut house, "lt=*", "", "");
 }
 
 #[test]
 fn rr15_provenance_filters_by_registration_resource() {
-    let house = furnished();
+    let mut house = furnished();
     let id = house.registry.by_name("", "meter").unwrap().registrant.id;
-    check(&house, "provenance=/*", "lamp door meter", ALL_TARGETS);
-    check(&house, &format!("provenance={PREFIX}{id}"), "meter", "/temp http://www.example.com/m /power");
-    check(&house, &format!("provenance={PREFIX}{id}&rt=temperature"), "meter", "/temp");
-    check(&house, "provenance=coap:*", "", "");
-    check(&house, "provenance=coap://h1/temp", "", "");
+    check(&mut house, "provenance=/*", "lamp door meter", ALL_TARGETS);
+    check(&mut house, &format!("provenance={PREFIX}{id}"), "meter", "/temp http://www.example.com/m /power");
+    check(&mut house, &format!("provenance={PREFIX}{id}&rt=temperature"), "meter", "/temp");
+    check(&mut house, "provenance=coap:*", "", "");
+    check(&mut house, "provenance=coap://h1/temp", "", "");
 }
 
 #[test]
@@ -168,21 +168,21 @@ fn rd5_an_entry_bound_to_a_link_is_shown_to_questions_from_there_only() {
     house.register(&bound("on-1", 1));
     house.register(&plain("anywhere", "</b>;rt=x"));
     let id = house.register(&bound("on-2", 2));
-    check(&house, "", "anywhere", "/b");
-    check(&house, "rt=x&on=1", "anywhere on-1", "/b /a");
-    check(&house, "rt=x&on=2", "anywhere on-2", "/b /a");
-    check(&house, "rt=x&on=3", "anywhere", "/b");
-    check(&house, &format!("href={PREFIX}{id}"), "", "");
-    check(&house, "href=coap://[fe80::1]/a&on=1", "on-1", "/a");
+    check(&mut house, "", "anywhere", "/b");
+    check(&mut house, "rt=x&on=1", "anywhere on-1", "/b /a");
+    check(&mut house, "rt=x&on=2", "anywhere on-2", "/b /a");
+    check(&mut house, "rt=x&on=3", "anywhere", "/b");
+    check(&mut house, &format!("href={PREFIX}{id}"), "", "");
+    check(&mut house, "href=coap://[fe80::1]/a&on=1", "on-1", "/a");
     assert_eq!(house.targets_on("rt=x&on=1", Page { first: 1, count: 1 }), "/a");
     let registrant = house.registrant(id);
     assert!(!filter("").matches_registrant(&registrant, PREFIX));
     assert!(filter("on=2").matches_registrant(&registrant, PREFIX));
     // A base that is no longer link-local frees it.
     house.update(id, &Update { base: Some(("coap://h9", true)), link_scope: Some(None), ..Update::default() });
-    check(&house, "", "anywhere on-2", "/b /a");
+    check(&mut house, "", "anywhere on-2", "/b /a");
     house.update(id, &Update { link_scope: Some(Some(1)), ..Update::default() });
-    check(&house, "on=1", "anywhere on-1 on-2", "/b /a /a");
+    check(&mut house, "on=1", "anywhere on-1 on-2", "/b /a /a");
 }
 
 #[test]
@@ -193,20 +193,20 @@ fn long_values_and_stray_parameters_are_found_although_not_indexed() {
     let base = format!("coap://{}.example", "h".repeat(200));
     house.register(&Registration { base: &base, attributes: &[("model", &long)], ..plain("a", &links) });
     house.register(&Registration { attributes: &[("model", "m"), ("et", "t")], ..plain("b", "</d>") });
-    check(&house, &format!("rt={long}"), "a", "/a");
-    check(&house, "rt=v*", "a", "/a");
-    check(&house, &format!("model={long}"), "a", "/a /b /c");
-    check(&house, "model=m", "a b", "/b /d");
-    check(&house, "model=*", "a b", "/a /b /c /d");
-    check(&house, "et=t", "a b", "/c /d");
-    check(&house, "ep=other", "a", "/c");
-    check(&house, &format!("base={base}"), "a", "/a /b /c");
-    check(&house, &format!("href={base}/b"), "a", "/b");
+    check(&mut house, &format!("rt={long}"), "a", "/a");
+    check(&mut house, "rt=v*", "a", "/a");
+    check(&mut house, &format!("model={long}"), "a", "/a /b /c");
+    check(&mut house, "model=m", "a b", "/b /d");
+    check(&mut house, "model=*", "a b", "/a /b /c /d");
+    check(&mut house, "et=t", "a b", "/c /d");
+    check(&mut house, "ep=other", "a", "/c");
+    check(&mut house, &format!("base={base}"), "a", "/a /b /c");
+    check(&mut house, &format!("href={base}/b"), "a", "/b");
 }
 
 #[test]
 fn a_visitor_that_has_enough_is_not_bothered_again() {
-    let house = furnished();
+    let mut house = furnished();
     let mut visits = 0;
     house.registry.find_links(&Filter::default(), Page::ALL, &mut |_, _| {
         visits += 1;

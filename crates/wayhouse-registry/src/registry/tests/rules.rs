@@ -102,12 +102,12 @@ fn rd23_update_replaces_attributes_of_the_same_name_and_keeps_the_others() {
     let mut house = house();
     let attributes = [("et", "t1"), ("model", "m"), ("et", "t2")];
     let id = house.register(&Registration { attributes: &attributes, ..plain("lamp", "") });
-    let read = |house: &House| {
+    let read = |house: &mut House| {
         let attributes = house.registrant(id).attributes;
         attributes.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
     };
     house.update(id, &Update { attributes: &[("et", "t3"), ("color", "red"), ("color", "blue")], ..Update::default() });
-    assert_eq!(read(&house), "et=t3 model=m color=red color=blue");
+    assert_eq!(read(&mut house), "et=t3 model=m color=red color=blue");
     assert_eq!(house.names("et=t1"), "");
     assert_eq!(house.names("et=t3&model=m&color=blue"), "lamp");
     house.changes();
