@@ -101,8 +101,9 @@ pub const DNS_TXT_OCTETS_MAX: usize = 400;
 pub const DNS_RATE_PLACES: usize = 16_384;
 /// Answers that wait to be fetched by the shell, which does so after every datagram. Reaction: a datagram is not answered.
 pub const DNS_ANSWERS_WAITING_MAX: usize = 1_024;
-/// Connections for DNS over TCP. About 2 kB each. Reaction: a further one is closed.
-pub const DNS_STREAMS_MAX: usize = 1_024;
+/// Connections for DNS over TCP and TLS where the configuration says nothing else. About 2 kB each here, more where TLS is
+/// ended. Reaction: a further one is closed.
+pub const DNS_STREAMS_MAX: usize = 16_384;
 /// How long a connection without a session may be silent (RFC 7766 §6.2.3). Reaction: it is closed.
 pub const DNS_STREAM_IDLE: Duration = Duration::from_secs(15);
 /// Octets answered on one connection per call: who asks for large answers in one go does not keep others waiting.

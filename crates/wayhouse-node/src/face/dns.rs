@@ -20,6 +20,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use hashbrown::HashMap;
+use wayhouse_proto::dns::dso_session::Close;
 use wayhouse_proto::io::{Destination, Meta, StreamId, StreamInput, Transmit, Wakeup};
 use wayhouse_proto::keyed_hash::KeyedState;
 use wayhouse_proto::rng::Rng;
@@ -56,6 +57,15 @@ pub struct Counters {
     pub streams_open: usize,
     /// Records of all zones.
     pub records: usize,
+}
+
+/// What carries a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// TCP alone: whoever is on the way reads along.
+    Tcp,
+    /// TLS over TCP (RFC 7858).
+    Tls,
 }
 
 /// What an entry has in the zones.
@@ -198,7 +208,7 @@ impl Names {
         self.counts.rate_truncated += u64::from(is_curt);
         match query {
             Some(query) => {
-                let way = Way { octets_max: config.udp_octets_max, is_datagram: true, is_curt, cookie };
+                let way = Way { octets_max: config.udp_octets_max, is_datagram: true, is_curt, cookie, pads: false };
                 authority::answer(&self.index, &mut self.compressor, &query, way, &mut self.octets);
             }
             None => {
@@ -216,9 +226,15 @@ impl Names {
         self.streams.has(stream)
     }
     /// Takes what happened on a connection of a DNS listener.
-    pub(crate) fn handle_stream(&mut self, now: Instant, stream: StreamId, input: StreamInput<'_>) {
+    pub(crate) fn handle_stream(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        transport: Transport,
+        input: StreamInput<'_>,
+    ) {
         match input {
-            StreamInput::Opened { .. } => self.open_stream(now, stream),
+            StreamInput::Opened { .. } => self.open_stream(now, stream, transport),
             StreamInput::Data(bytes) => {
                 self.streams.take(stream, bytes);
                 self.serve_stream(now, stream);
@@ -240,8 +256,8 @@ impl Names {
         }
         self.index.set_watched(self.streams.has_interests());
     }
-    fn open_stream(&mut self, now: Instant, stream: StreamId) {
-        if !self.streams.open(now, stream) {
+    fn open_stream(&mut self, now: Instant, stream: StreamId, transport: Transport) {
+        if !self.streams.open(now, stream, transport) {
             self.counts.streams_refused += 1;
             self.waiting.push_back((Destination::CloseStream(stream), 0));
         }
@@ -249,15 +265,23 @@ impl Names {
     fn serve_stream(&mut self, now: Instant, stream: StreamId) {
         let start = self.octets.len();
         let parts = streams::Parts { index: &self.index, compressor: &mut self.compressor, counts: &mut self.counts };
-        let is_open = self.streams.serve(now, stream, parts, &mut self.octets);
+        let ended = self.streams.serve(now, stream, parts, &mut self.octets);
         let octets = self.octets.len() - start;
         if octets > 0 {
             self.waiting.push_back((Destination::Stream(stream), octets));
         }
-        if !is_open {
-            self.streams.forget(stream);
-            self.waiting.push_back((Destination::CloseStream(stream), 0));
+        if let Some(how) = ended {
+            self.end_stream(stream, how);
         }
+    }
+    fn end_stream(&mut self, stream: StreamId, how: Close) {
+        self.streams.forget(stream);
+        let to = match how {
+            Close::Graceful => Destination::CloseStream(stream),
+            // DS59
+            Close::Abort => Destination::AbortStream(stream),
+        };
+        self.waiting.push_back((to, 0));
     }
     /// Closes a connection, because the daemon ends.
     pub(crate) fn release_stream(&mut self, now: Instant, stream: StreamId) {
@@ -266,14 +290,15 @@ impl Names {
         if self.octets.len() > start {
             self.waiting.push_back((Destination::Stream(stream), self.octets.len() - start));
         }
-        self.streams.forget(stream);
-        self.waiting.push_back((Destination::CloseStream(stream), 0));
+        self.end_stream(stream, Close::Graceful);
     }
     /// Does what is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         for stream in self.streams.due(now) {
-            self.streams.note_timeout(now, stream, &mut self.octets, &mut self.waiting);
-            self.serve_stream(now, stream);
+            match self.streams.note_timeout(now, stream, &mut self.octets, &mut self.waiting) {
+                Some(how) => self.end_stream(stream, how),
+                None => self.serve_stream(now, stream),
+            }
         }
         self.index.set_watched(self.streams.has_interests());
     }

@@ -348,7 +348,7 @@ impl EventLoop {
         let is_behind_held = match transmit.to {
             // An end must not overtake what was to be said before.
             Destination::CloseStream(id) => self.held.iter().any(|held| held.to == Destination::Stream(id)),
-            Destination::Datagram { .. } | Destination::Stream(_) => false,
+            Destination::Datagram { .. } | Destination::Stream(_) | Destination::AbortStream(_) => false,
         };
         if transmit.durable_after > self.durable || is_behind_held {
             if self.held.len() >= HELD_MAX {
@@ -369,7 +369,7 @@ impl EventLoop {
                 self.parts.streams.send(id, &self.octets[start..]);
                 false
             }
-            Destination::CloseStream(id) => {
+            Destination::CloseStream(id) | Destination::AbortStream(id) => {
                 self.parts.streams.close(id);
                 false
             }

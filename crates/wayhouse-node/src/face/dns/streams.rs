@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use wayhouse_proto::dns::dso_session::{Happened, Role, Session, Settings};
+use wayhouse_proto::dns::dso_session::{Close, Happened, Role, Session, Settings};
 use wayhouse_proto::dns::instances::spread_delay_ms;
 use wayhouse_proto::dns::push;
 use wayhouse_proto::io::{Destination, StreamId, Wakeup};
 use wayhouse_wire::dns::{Compressor, Flags, Header, Message, Rcode};
 
-use super::Counters;
 use super::authority::{self, Way};
 use super::index::{Index, RecordChange};
 use super::push::{Listening, Push, Telling, Wish};
+use super::{Counters, Transport};
 use crate::config;
-use crate::limits::{DNS_STREAM_IDLE, DNS_STREAM_OCTETS_HELD_MAX, DNS_STREAM_OCTETS_PER_CALL, DNS_STREAMS_MAX};
+use crate::limits::{DNS_STREAM_IDLE, DNS_STREAM_OCTETS_HELD_MAX, DNS_STREAM_OCTETS_PER_CALL};
 
 /// The longest that clients are asked to stay away when the daemon ends, which mostly comes back at once; the shortest is
 /// half of it (DS45).
@@ -27,7 +27,11 @@ pub(super) struct Streams {
     table: BTreeMap<StreamId, Stream>,
     /// When each wants to be woken: not later than it must be.
     turns: BTreeSet<(Instant, StreamId)>,
-    settings: Arc<Settings>,
+    /// Of sessions over TCP, and of those over TLS.
+    plain: Arc<Settings>,
+    protected: Arc<Settings>,
+    /// How many there may be.
+    streams_max: usize,
     udp_octets_max: u16,
     push: Push,
     /// Reused for every answer.
@@ -47,6 +51,7 @@ enum Due {
 #[derive(Debug)]
 struct Stream {
     session: Session,
+    transport: Transport,
     listening: Listening,
     /// When a whole message arrived last: octets that trickle in hold no place.
     used: Instant,
@@ -80,15 +85,19 @@ impl Stream {
 impl Streams {
     pub(super) fn new(config: &config::Dns) -> Streams {
         // PU1: no change is told in the clear, unless the configuration says that it may.
-        let operations = match config.push {
+        let pushing = push::operations(config.push_dialect);
+        let in_the_clear = match config.push {
             config::Push::Tls => &[][..],
-            config::Push::Plain => push::operations(config.push_dialect),
+            config::Push::Plain => pushing,
         };
-        let settings = Arc::new(Settings { dialect: config.dso_dialect, operations, ..Settings::default() });
+        let settings =
+            |operations| Arc::new(Settings { dialect: config.dso_dialect, operations, ..Settings::default() });
         Streams {
             table: BTreeMap::new(),
             turns: BTreeSet::new(),
-            settings,
+            plain: settings(in_the_clear),
+            protected: settings(pushing),
+            streams_max: config.streams_max,
             udp_octets_max: config.udp_octets_max,
             push: Push::new(config.push_dialect),
             answer: Vec::new(),
@@ -101,13 +110,17 @@ impl Streams {
         self.table.len()
     }
     /// Takes a connection; false when there are as many as may be.
-    pub(super) fn open(&mut self, now: Instant, id: StreamId) -> bool {
-        if self.table.len() >= DNS_STREAMS_MAX {
+    pub(super) fn open(&mut self, now: Instant, id: StreamId, transport: Transport) -> bool {
+        if self.table.len() >= self.streams_max {
             return false;
         }
-        let session = Session::new(now, Role::Server, Arc::clone(&self.settings));
+        let settings = match transport {
+            Transport::Tcp => &self.plain,
+            Transport::Tls => &self.protected,
+        };
+        let session = Session::new(now, Role::Server, Arc::clone(settings));
         let listening = self.push.listening();
-        self.table.insert(id, Stream { session, listening, used: now, is_unfinished: false, turn: None });
+        self.table.insert(id, Stream { session, transport, listening, used: now, is_unfinished: false, turn: None });
         self.plan(id);
         true
     }
@@ -117,16 +130,16 @@ impl Streams {
             stream.session.handle_data(bytes);
         }
     }
-    /// Answers what was asked; whether the connection goes on.
-    pub(super) fn serve(&mut self, now: Instant, id: StreamId, parts: Parts<'_>, out: &mut Vec<u8>) -> bool {
-        let Some(stream) = self.table.get_mut(&id) else { return true };
+    /// Answers what was asked; how the connection ends, if it does.
+    pub(super) fn serve(&mut self, now: Instant, id: StreamId, parts: Parts<'_>, out: &mut Vec<u8>) -> Option<Close> {
+        let stream = self.table.get_mut(&id)?;
         let start = out.len();
         stream.is_unfinished = false;
         let mut thrown_away = 0;
         loop {
             if out.len() - start + thrown_away >= DNS_STREAM_OCTETS_PER_CALL {
                 if stream.session.memory_octets() > DNS_STREAM_OCTETS_HELD_MAX {
-                    return false;
+                    return Some(Close::Abort);
                 }
                 stream.is_unfinished = true;
                 break;
@@ -138,14 +151,15 @@ impl Streams {
             }
             let due = match happened {
                 None => break,
-                Some(Happened::Ended(_)) => return false,
+                Some(Happened::Ended(end)) => return Some(end.how),
                 Some(Happened::Dns(bytes)) => {
                     let Some(header) = Header::peek(bytes).filter(|header| !header.is_response()) else { continue };
                     parts.counts.tcp_queries += 1;
                     match Message::decode(bytes) {
                         Ok(query) => {
                             let octets_max = self.udp_octets_max;
-                            let way = Way { octets_max, is_datagram: false, is_curt: false, cookie: None };
+                            let pads = stream.transport == Transport::Tls;
+                            let way = Way { octets_max, is_datagram: false, is_curt: false, cookie: None, pads };
                             authority::answer(parts.index, parts.compressor, &query, way, &mut self.answer);
                             // What is more than a message holds was written all the same.
                             let is_cut = Header::peek(&self.answer).is_some_and(|header| header.flags.has(Flags::TC));
@@ -166,7 +180,9 @@ impl Streams {
                 Some(Happened::Response { .. } | Happened::Cancelled { .. } | Happened::Timeouts(_)) => Due::Nothing,
             };
             match due {
-                Due::Answer if stream.session.send_dns(now, &self.answer, out).is_err() => return false,
+                Due::Answer if stream.session.send_dns(now, &self.answer, out).is_err() => {
+                    return Some(Close::Graceful);
+                }
                 Due::Answer | Due::Nothing => {}
                 Due::Wish(wish) => {
                     let mut telling = Telling { now, index: parts.index, compressor: parts.compressor, out };
@@ -175,7 +191,7 @@ impl Streams {
             }
         }
         self.plan(id);
-        true
+        None
     }
     /// Tells everybody what changed; the connections that are to be looked at are named.
     pub(super) fn tell(
@@ -222,7 +238,7 @@ impl Streams {
         // DS45: connections are released one by one, and how many are left tells them apart.
         let left = self.table.len().saturating_sub(1);
         if let Some(stream) = self.table.get_mut(&id) {
-            let delay_ms = spread_delay_ms(SHUT_DOWN_DELAY_MAX_MS, left, DNS_STREAMS_MAX);
+            let delay_ms = spread_delay_ms(SHUT_DOWN_DELAY_MAX_MS, left, self.streams_max);
             // Without a session there is nobody to tell.
             let _ = stream.session.shut_down(now, Rcode::NOERROR, delay_ms, out);
         }
@@ -238,24 +254,24 @@ impl Streams {
     pub(super) fn due(&mut self, now: Instant) -> Vec<StreamId> {
         self.turns.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect()
     }
-    /// Lets time pass for a connection.
+    /// Lets time pass for a connection; how it ends, if it has no session and was silent for too long.
     pub(super) fn note_timeout(
         &mut self,
         now: Instant,
         id: StreamId,
         out: &mut Vec<u8>,
         waiting: &mut VecDeque<(Destination, usize)>,
-    ) {
-        let Some(stream) = self.table.get_mut(&id) else { return };
+    ) -> Option<Close> {
+        let stream = self.table.get_mut(&id)?;
         let start = out.len();
+        let has_session = stream.session.is_established() || stream.session.poll_timeout().is_some();
         stream.session.handle_timeout(now, out);
         if out.len() > start {
             waiting.push_back((Destination::Stream(id), out.len() - start));
         }
         let is_idle = now.saturating_duration_since(stream.used) >= DNS_STREAM_IDLE;
-        if is_idle && !stream.is_unfinished && !stream.session.is_established() {
-            stream.session.abort("silent without a session");
-        }
+        // RFC 7766 §6.2.3: that is no fault.
+        (is_idle && !stream.is_unfinished && !has_session).then_some(Close::Graceful)
     }
     pub(super) fn poll_timeout(&self) -> Option<Wakeup> {
         self.turns.first().map(|(at, _)| Wakeup { at: *at, why: "a DNS connection waits" })

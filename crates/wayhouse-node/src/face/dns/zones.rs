@@ -30,6 +30,7 @@ pub(super) fn enter(index: &mut Index, claims: &mut Claims, config: &config::Dns
     zones.sort_by_key(|zone| zone.labels().count());
     for zone in zones {
         enter_zone(index, zone, zone, &server);
+        enter_push(index, zone, config.push_tls_port, &server);
         enter_enumeration(index, zone, zone);
     }
     for address in &config.addresses {
@@ -42,6 +43,7 @@ pub(super) fn enter(index: &mut Index, claims: &mut Claims, config: &config::Dns
     for network in &config.reverse {
         for apex in reverse_zones(network) {
             enter_zone(index, &apex, first, &server);
+            enter_push(index, &apex, config.push_tls_port, &server);
         }
     }
     for network in &config.reverse {
@@ -52,6 +54,18 @@ pub(super) fn enter(index: &mut Index, claims: &mut Claims, config: &config::Dns
 
 fn label(label: &[u8]) -> Name {
     Name::from_labels([label]).expect("a short label is a name")
+}
+
+/// PU3: where clients of push find the server of a zone (RFC 8765 §6.1).
+fn enter_push(index: &mut Index, apex: &Name, port: Option<u16>, server: &Name) {
+    let Some(port) = port else { return };
+    let labels = [&b"_dns-push-tls"[..], b"_tcp"].into_iter().chain(apex.labels());
+    let Ok(name) = Name::from_labels(labels) else { return };
+    // Priority and weight 0: there is but one.
+    let mut rdata = vec![0; 4];
+    rdata.extend_from_slice(&port.to_be_bytes());
+    rdata.extend_from_slice(server.wire());
+    index.add(&name, Rtype::SRV, STATIC_TTL_S, rdata.into());
 }
 
 fn enter_zone(index: &mut Index, apex: &Name, home: &Name, server: &Name) {
