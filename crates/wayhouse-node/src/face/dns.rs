@@ -28,7 +28,7 @@ use wayhouse_registry::{Change, ChangeKind, EntryId, Registrant};
 use wayhouse_wire::dns::{Compressor, Header, Message, Rcode};
 
 use crate::config;
-use crate::limits::DNS_ANSWERS_WAITING_MAX;
+use crate::limits::{DNS_ANSWERS_WAITING_MAX, DNS_ROUNDS_MAX};
 use authority::Way;
 use cookie::Baker;
 use index::{Index, RecordId};
@@ -86,6 +86,8 @@ pub(crate) struct Names {
     limiter: Limiter,
     start: Option<Instant>,
     streams: Streams,
+    /// Since when there is more to tell than one call may.
+    untold: Option<Instant>,
     /// What is to be sent, and in `octets` its octets, from `taken` on.
     waiting: VecDeque<(Destination, usize)>,
     octets: Vec<u8>,
@@ -109,6 +111,7 @@ impl Names {
             limiter: Limiter::new(KeyedState::new(&mut rng), config.answers_per_s),
             start: None,
             streams: Streams::new(config),
+            untold: None,
             waiting: VecDeque::new(),
             octets: Vec::new(),
             taken: 0,
@@ -249,11 +252,20 @@ impl Names {
         if changes.is_empty() {
             return;
         }
+        self.streams.note_changes(changes);
+        while self.streams.rounds_waiting() > DNS_ROUNDS_MAX {
+            self.tell_some(now);
+        }
+        self.tell_some(now);
+    }
+    /// Tells as many connections as one call may.
+    fn tell_some(&mut self, now: Instant) {
         let parts = streams::Parts { index: &self.index, compressor: &mut self.compressor, counts: &mut self.counts };
-        let told = self.streams.tell(now, &changes, parts, &mut self.octets, &mut self.waiting);
+        let told = self.streams.tell(now, parts, &mut self.octets, &mut self.waiting);
         for stream in told {
             self.serve_stream(now, stream);
         }
+        self.untold = (self.streams.rounds_waiting() > 0).then_some(now);
         self.index.set_watched(self.streams.has_interests());
     }
     fn open_stream(&mut self, now: Instant, stream: StreamId, transport: Transport) {
@@ -294,6 +306,9 @@ impl Names {
     }
     /// Does what is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if self.untold.is_some() {
+            self.tell_some(now);
+        }
         for stream in self.streams.due(now) {
             match self.streams.note_timeout(now, stream, &mut self.octets, &mut self.waiting) {
                 Some(how) => self.end_stream(stream, how),
@@ -304,7 +319,8 @@ impl Names {
     }
     /// When `handle_timeout` is wanted.
     pub(crate) fn poll_timeout(&self) -> Option<Wakeup> {
-        self.streams.poll_timeout()
+        let untold = self.untold.map(|at| Wakeup { at, why: "changes are left to tell" });
+        Wakeup::earliest(untold, self.streams.poll_timeout())
     }
     /// The next thing to send.
     pub(crate) fn poll_transmit(&mut self, out: &mut Vec<u8>) -> Option<Transmit> {

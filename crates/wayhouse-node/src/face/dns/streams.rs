@@ -15,7 +15,7 @@ use super::index::{Index, RecordChange};
 use super::push::{Listening, Push, Telling, Wish};
 use super::{Counters, Transport};
 use crate::config;
-use crate::limits::{DNS_STREAM_IDLE, DNS_STREAM_OCTETS_HELD_MAX, DNS_STREAM_OCTETS_PER_CALL};
+use crate::limits::{DNS_STREAM_IDLE, DNS_STREAM_OCTETS_HELD_MAX, DNS_STREAM_OCTETS_PER_CALL, DNS_TELLINGS_PER_CALL};
 
 /// The longest that clients are asked to stay away when the daemon ends, which mostly comes back at once; the shortest is
 /// half of it (DS45).
@@ -34,6 +34,8 @@ pub(super) struct Streams {
     streams_max: usize,
     udp_octets_max: u16,
     push: Push,
+    /// What is being told, the oldest first.
+    rounds: VecDeque<Round>,
     /// Reused for every answer.
     answer: Vec<u8>,
 }
@@ -59,6 +61,45 @@ struct Stream {
     is_unfinished: bool,
     /// Its place in `turns`.
     turn: Option<Instant>,
+}
+
+/// What changed at one instant, while it is being told.
+#[derive(Debug)]
+struct Round {
+    changes: Vec<RecordChange>,
+    /// Who is to hear of which change: connections in order, changes by their place. The first `done` have.
+    told: Vec<(StreamId, usize)>,
+    done: usize,
+}
+
+impl Round {
+    /// Tells the next connection, which is this one, all that it wants to hear; one that is gone hears nothing.
+    ///
+    /// PU23: what changed at one instant leaves together.
+    fn tell(&mut self, push: &Push, telling: &mut Telling<'_>, id: StreamId, stream: Option<&mut Stream>) {
+        let theirs = self.told[self.done..].iter().take_while(|(other, _)| *other == id);
+        let count = theirs.clone().count();
+        if let Some(stream) = stream {
+            for (_, place) in theirs {
+                push.note(telling, &mut stream.session, &mut stream.listening, &self.changes[*place]);
+            }
+            push.tell(telling, &mut stream.session, &mut stream.listening);
+        }
+        self.done += count;
+    }
+    /// Tells a connection before its turn.
+    fn catch_up(&mut self, push: &Push, telling: &mut Telling<'_>, id: StreamId, stream: &mut Stream) {
+        let start = self.told.partition_point(|(other, _)| *other < id);
+        let end = self.told.partition_point(|(other, _)| *other <= id);
+        if start < self.done || start == end {
+            return;
+        }
+        for (_, place) in &self.told[start..end] {
+            push.note(telling, &mut stream.session, &mut stream.listening, &self.changes[*place]);
+        }
+        push.tell(telling, &mut stream.session, &mut stream.listening);
+        self.told.drain(start..end);
+    }
 }
 
 /// What answering takes.
@@ -100,6 +141,7 @@ impl Streams {
             streams_max: config.streams_max,
             udp_octets_max: config.udp_octets_max,
             push: Push::new(config.push_dialect),
+            rounds: VecDeque::new(),
             answer: Vec::new(),
         }
     }
@@ -186,6 +228,8 @@ impl Streams {
                 Due::Answer | Due::Nothing => {}
                 Due::Wish(wish) => {
                     let mut telling = Telling { now, index: parts.index, compressor: parts.compressor, out };
+                    // What changed before comes before the answer, which tells how things are.
+                    self.rounds.iter_mut().for_each(|round| round.catch_up(&self.push, &mut telling, id, stream));
                     self.push.handle(&mut telling, id, &mut stream.session, &mut stream.listening, wish);
                 }
             }
@@ -193,39 +237,45 @@ impl Streams {
         self.plan(id);
         None
     }
-    /// Tells everybody what changed; the connections that are to be looked at are named.
+    /// Takes note of what changed at one instant, for whoever wants to hear of it.
+    pub(super) fn note_changes(&mut self, changes: Vec<RecordChange>) {
+        let mut told = Vec::new();
+        for (place, change) in changes.iter().enumerate() {
+            told.extend(self.push.interested(change).map(|id| (id, place)));
+        }
+        if !told.is_empty() {
+            told.sort_unstable();
+            self.rounds.push_back(Round { changes, told, done: 0 });
+        }
+    }
+    /// How many instants have not been told to everybody.
+    pub(super) fn rounds_waiting(&self) -> usize {
+        self.rounds.len()
+    }
+    /// Tells a bounded number of connections what changed; they are named, to be looked at.
     pub(super) fn tell(
         &mut self,
         now: Instant,
-        changes: &[RecordChange],
         parts: Parts<'_>,
         out: &mut Vec<u8>,
         waiting: &mut VecDeque<(Destination, usize)>,
-    ) -> BTreeSet<StreamId> {
-        let mut told = BTreeSet::new();
+    ) -> Vec<StreamId> {
+        let mut told = Vec::new();
         let Parts { index, compressor, .. } = parts;
-        let mut send = |id, out: &mut Vec<u8>, start: usize| {
+        while told.len() < DNS_TELLINGS_PER_CALL {
+            let Some(round) = self.rounds.front_mut() else { break };
+            let Some(&(id, _)) = round.told.get(round.done) else {
+                self.rounds.pop_front();
+                continue;
+            };
+            let start = out.len();
+            let mut telling = Telling { now, index, compressor, out };
+            let stream = self.table.get_mut(&id);
+            round.tell(&self.push, &mut telling, id, stream);
             if out.len() > start {
                 waiting.push_back((Destination::Stream(id), out.len() - start));
             }
-        };
-        for change in changes {
-            for id in self.push.interested(change) {
-                let Some(stream) = self.table.get_mut(&id) else { continue };
-                let start = out.len();
-                let mut telling = Telling { now, index, compressor, out };
-                self.push.note(&mut telling, &mut stream.session, &mut stream.listening, change);
-                send(id, out, start);
-                told.insert(id);
-            }
-        }
-        // PU23: what changed at one instant leaves together.
-        for id in &told {
-            let Some(stream) = self.table.get_mut(id) else { continue };
-            let start = out.len();
-            let mut telling = Telling { now, index, compressor, out };
-            self.push.tell(&mut telling, &mut stream.session, &mut stream.listening);
-            send(*id, out, start);
+            told.push(id);
         }
         told
     }
