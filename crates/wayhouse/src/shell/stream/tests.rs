@@ -353,3 +353,23 @@ async fn ds52_ds53_pu6_sessions_are_resumed_without_early_data() {
         world.next().await;
     }
 }
+
+/// The same over TLS, where what waits is encrypted.
+#[tokio::test(flavor = "current_thread")]
+async fn slow_reader_over_tls_is_shed() {
+    let mut world = World::new(BOUNDS, Service::DnsOverTls);
+    let (id, peer) = world.connected_over_tls().await;
+    let chunk = vec![0; 1 << 16];
+    let mut sent = 0;
+    while world.streams.is_open(id) {
+        world.streams.send(id, &chunk);
+        world.flush();
+        sent += 1;
+        assert!(world.streams.waiting <= OUTBOX_OCTETS_MAX + (1 << 16));
+        assert!(sent < 1600, "the outbox is not bounded");
+    }
+    assert_eq!(world.next().await, StreamEvent::Closed(id));
+    assert_eq!(world.streams.counters.dns_streams.shed.get(), 1);
+    assert_eq!((world.streams.waiting, world.streams.dns_open), (0, 0));
+    drop(peer);
+}
