@@ -109,7 +109,7 @@ fn run(resolved: &Resolved, announces_json: bool) -> Result<(), Fault> {
     for warning in &resolved.warnings {
         tracing::warn!("{warning}");
     }
-    privileges::raise_open_files();
+    privileges::raise_open_files(settings.node.coap.limits.streams_max + settings.node.dns.streams_max);
     privileges::drop_unneeded();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
