@@ -63,6 +63,8 @@ struct Daemon {
     coap: String,
     coap_tcp: String,
     dns: String,
+    dns_tls: String,
+    dns_tls_pin: String,
     http: String,
     program: String,
     folder: std::path::PathBuf,
@@ -105,6 +107,8 @@ impl Daemon {
             coap: format!("coap://{}", field("coap")?),
             coap_tcp: format!("coap+tcp://{}", field("coap_tcp")?),
             dns: field("dns")?,
+            dns_tls: field("dns_tls")?,
+            dns_tls_pin: field("dns_tls_pin")?,
             http: format!("http://{}", field("http")?),
             program: program.to_string_lossy().into_owned(),
             child,
@@ -112,11 +116,13 @@ impl Daemon {
         })
     }
 
-    fn environment(&self) -> [(&str, &str); 5] {
+    fn environment(&self) -> [(&str, &str); 7] {
         [
             ("COAP", &self.coap),
             ("COAP_TCP", &self.coap_tcp),
             ("DNS", &self.dns),
+            ("DNS_TLS", &self.dns_tls),
+            ("DNS_TLS_PIN", &self.dns_tls_pin),
             ("HTTP", &self.http),
             ("WAYHOUSE", &self.program),
         ]

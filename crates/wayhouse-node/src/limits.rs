@@ -104,8 +104,9 @@ pub const DNS_TXT_OCTETS_MAX: usize = 400;
 pub const DNS_RATE_PLACES: usize = 16_384;
 /// Answers that wait to be fetched by the shell, which does so after every datagram. Reaction: a datagram is not answered.
 pub const DNS_ANSWERS_WAITING_MAX: usize = 1_024;
-/// Connections for DNS over TCP. About 2 kB each. Reaction: a further one is closed.
-pub const DNS_STREAMS_MAX: usize = 1_024;
+/// Connections for DNS over TCP and TLS where the configuration says nothing else. About 2 kB each here, more where TLS is
+/// ended. Reaction: a further one is closed.
+pub const DNS_STREAMS_MAX: usize = 16_384;
 /// How long a connection without a session may be silent (RFC 7766 §6.2.3). Reaction: it is closed.
 pub const DNS_STREAM_IDLE: Duration = Duration::from_secs(15);
 /// Octets answered on one connection per call: who asks for large answers in one go does not keep others waiting.
@@ -113,3 +114,9 @@ pub const DNS_STREAM_IDLE: Duration = Duration::from_secs(15);
 pub const DNS_STREAM_OCTETS_PER_CALL: usize = 256 << 10;
 /// Octets that a connection may hold of questions not answered yet. Reaction: it is ended.
 pub const DNS_STREAM_OCTETS_HELD_MAX: usize = 128 << 10;
+/// Connections told of changes per call, less than a millisecond of work: thousands of subscribers of one name delay nobody
+/// else. Reaction: the others are told in the next call, which is asked for at once.
+pub const DNS_TELLINGS_PER_CALL: usize = 128;
+/// Instants at which something changed that have not been told to everybody. Reaction: the oldest are told in one go, which
+/// slows down whoever makes the changes.
+pub const DNS_ROUNDS_MAX: usize = 64;

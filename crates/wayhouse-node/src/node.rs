@@ -19,7 +19,7 @@ use wayhouse_proto::rng::Rng;
 use wayhouse_registry::{Change, ChangeNumber, Cursor, Origin, Refusal, Registry, Restored};
 
 use crate::face::Context;
-use crate::face::dns::Names;
+use crate::face::dns::{Names, Transport};
 use crate::face::operator::asking::{Asking, GroupAnswer};
 use crate::face::operator::{self, Command, Reply};
 use crate::face::rd::{Directory, Verdict};
@@ -188,7 +188,12 @@ impl Node {
     /// Takes what happened on a connection of a DNS listener. Of one that was told of here as opened, the rest may also be
     /// told to [`Node::handle_stream`].
     pub fn handle_dns_stream(&mut self, now: Instant, stream: StreamId, input: StreamInput<'_>) {
-        self.names.handle_stream(now, stream, input);
+        self.names.handle_stream(now, stream, Transport::Tcp, input);
+        self.settle(now);
+    }
+    /// The same for a connection of a listener for DNS over TLS: what passes here is what TLS protects.
+    pub fn handle_dns_tls_stream(&mut self, now: Instant, stream: StreamId, input: StreamInput<'_>) {
+        self.names.handle_stream(now, stream, Transport::Tls, input);
         self.settle(now);
     }
     /// Says on a connection that it will be closed, and closes it once what is under way is answered (RFC 8323 §5.5).

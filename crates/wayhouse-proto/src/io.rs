@@ -71,6 +71,8 @@ pub enum Destination {
     Stream(StreamId),
     /// Ends a connection after what was written before; carries no octets.
     CloseStream(StreamId),
+    /// Ends a connection at once, by a reset where there is one (DS59): what waits for it is dropped. Carries no octets.
+    AbortStream(StreamId),
 }
 
 /// One thing to send; its octets were appended to the buffer given to `poll_transmit`.

@@ -51,6 +51,29 @@ pub struct Coap {
 pub struct Dns {
     /// Addresses for UDP and TCP; none: nowhere.
     pub listen: Vec<SocketAddr>,
+    /// Addresses for TLS, none: nowhere; `None`: those of `listen` with the port [`TLS_PORT_OFFSET`] above.
+    pub tls_listen: Option<Vec<SocketAddr>>,
+    /// Certificates and key shown there; without them our own.
+    pub tls_certificate: Option<PathBuf>,
+    /// The key of the first certificate.
+    pub tls_key: Option<PathBuf>,
+    /// Connections from one address at a time; 0 for no limit.
+    pub connections_per_address: usize,
+}
+
+/// How far the port for TLS is above that for TCP where nobody names it: as 853 is above 53.
+pub const TLS_PORT_OFFSET: u16 = 800;
+
+impl Dns {
+    /// Addresses for TLS.
+    pub fn tls_addresses(&self) -> Vec<SocketAddr> {
+        let Some(named) = &self.tls_listen else {
+            // A port that the system chooses is one for TLS as well.
+            let port = |port: u16| if port == 0 { 0 } else { port.checked_add(TLS_PORT_OFFSET).unwrap_or(port) };
+            return self.listen.iter().map(|plain| SocketAddr::new(plain.ip(), port(plain.port()))).collect();
+        };
+        named.clone()
+    }
 }
 
 /// What is kept on disk, and where.
@@ -111,6 +134,10 @@ impl Default for Settings {
                     SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, dns_port)),
                     SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, dns_port)),
                 ],
+                tls_listen: None,
+                tls_certificate: None,
+                tls_key: None,
+                connections_per_address: 1_024,
             },
             store: Store { data_dir: PathBuf::new() },
             http: Http {

@@ -13,4 +13,5 @@ pub mod links;
 pub mod privileges;
 pub mod store;
 pub mod stream;
+pub mod tls;
 pub mod udp;

@@ -6,7 +6,7 @@ use wayhouse_wire::dialect::{DsoDialect, PushDialect};
 use wayhouse_wire::dns::Name;
 
 use super::{Network, Problem};
-use crate::limits::{DNS_REVERSE_PREFIXES_MAX, DNS_ZONES_MAX};
+use crate::limits::{DNS_REVERSE_PREFIXES_MAX, DNS_STREAMS_MAX, DNS_ZONES_MAX};
 
 /// The zone where nobody says otherwise: below the name that belongs to every home (RFC 8375), so that nobody outside is
 /// asked for it.
@@ -34,6 +34,10 @@ pub struct Dns {
     pub answers_per_s: u32,
     /// Where changes are pushed.
     pub push: Push,
+    /// Connections at a time.
+    pub streams_max: usize,
+    /// The port of the listener over TLS, for the records that lead clients of push to it; `None` without one.
+    pub push_tls_port: Option<u16>,
     /// Which text of DNS Stateful Operations the listeners speak.
     pub dso_dialect: DsoDialect,
     /// Which text of DNS Push Notifications they speak.
@@ -65,6 +69,8 @@ impl Default for Dns {
             udp_octets_max: 1_232,
             answers_per_s: 200,
             push: Push::Tls,
+            streams_max: DNS_STREAMS_MAX,
+            push_tls_port: None,
             dso_dialect: DsoDialect::Rfc8490,
             push_dialect: PushDialect::Rfc8765,
         }

@@ -21,6 +21,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use hashbrown::HashMap;
+use wayhouse_proto::dns::dso_session::Close;
 use wayhouse_proto::io::{Destination, Meta, StreamId, StreamInput, Transmit, Wakeup};
 use wayhouse_proto::keyed_hash::KeyedState;
 use wayhouse_proto::rng::Rng;
@@ -28,7 +29,7 @@ use wayhouse_registry::{Change, ChangeKind, EntryId, Registrant};
 use wayhouse_wire::dns::{Header, Message, Rcode};
 
 use crate::config;
-use crate::limits::DNS_ANSWERS_WAITING_MAX;
+use crate::limits::{DNS_ANSWERS_WAITING_MAX, DNS_ROUNDS_MAX};
 use authority::Way;
 use composer::Composer;
 use cookie::Baker;
@@ -60,6 +61,15 @@ pub struct Counters {
     pub records: usize,
 }
 
+/// What carries a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// TCP alone: whoever is on the way reads along.
+    Tcp,
+    /// TLS over TCP (RFC 7858).
+    Tls,
+}
+
 /// What an entry has in the zones.
 #[derive(Debug)]
 struct Shown {
@@ -78,6 +88,8 @@ pub(crate) struct Names {
     limiter: Limiter,
     start: Option<Instant>,
     streams: Streams,
+    /// Since when there is more to tell than one call may.
+    untold: Option<Instant>,
     /// What is to be sent, and in `octets` its octets, from `taken` on.
     waiting: VecDeque<(Destination, usize)>,
     octets: Vec<u8>,
@@ -101,6 +113,7 @@ impl Names {
             limiter: Limiter::new(KeyedState::new(&mut rng), config.answers_per_s),
             start: None,
             streams: Streams::new(config),
+            untold: None,
             waiting: VecDeque::new(),
             octets: Vec::new(),
             taken: 0,
@@ -200,7 +213,7 @@ impl Names {
         self.counts.rate_truncated += u64::from(is_curt);
         match query {
             Some(query) => {
-                let way = Way { octets_max: config.udp_octets_max, is_datagram: true, is_curt, cookie };
+                let way = Way { octets_max: config.udp_octets_max, is_datagram: true, is_curt, cookie, pads: false };
                 authority::answer(&self.index, &mut self.composer, &query, way, &mut self.octets);
             }
             None => {
@@ -218,9 +231,15 @@ impl Names {
         self.streams.has(stream)
     }
     /// Takes what happened on a connection of a DNS listener.
-    pub(crate) fn handle_stream(&mut self, now: Instant, stream: StreamId, input: StreamInput<'_>) {
+    pub(crate) fn handle_stream(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        transport: Transport,
+        input: StreamInput<'_>,
+    ) {
         match input {
-            StreamInput::Opened { .. } => self.open_stream(now, stream),
+            StreamInput::Opened { .. } => self.open_stream(now, stream, transport),
             StreamInput::Data(bytes) => {
                 self.streams.take(stream, bytes);
                 self.serve_stream(now, stream);
@@ -235,15 +254,24 @@ impl Names {
         if changes.is_empty() {
             return;
         }
+        self.streams.note_changes(changes);
+        while self.streams.rounds_waiting() > DNS_ROUNDS_MAX {
+            self.tell_some(now);
+        }
+        self.tell_some(now);
+    }
+    /// Tells as many connections as one call may.
+    fn tell_some(&mut self, now: Instant) {
         let parts = streams::Parts { index: &self.index, composer: &mut self.composer, counts: &mut self.counts };
-        let told = self.streams.tell(now, &changes, parts, &mut self.octets, &mut self.waiting);
+        let told = self.streams.tell(now, parts, &mut self.octets, &mut self.waiting);
         for stream in told {
             self.serve_stream(now, stream);
         }
+        self.untold = (self.streams.rounds_waiting() > 0).then_some(now);
         self.index.set_watched(self.streams.has_interests());
     }
-    fn open_stream(&mut self, now: Instant, stream: StreamId) {
-        if !self.streams.open(now, stream) {
+    fn open_stream(&mut self, now: Instant, stream: StreamId, transport: Transport) {
+        if !self.streams.open(now, stream, transport) {
             self.counts.streams_refused += 1;
             self.waiting.push_back((Destination::CloseStream(stream), 0));
         }
@@ -251,15 +279,23 @@ impl Names {
     fn serve_stream(&mut self, now: Instant, stream: StreamId) {
         let start = self.octets.len();
         let parts = streams::Parts { index: &self.index, composer: &mut self.composer, counts: &mut self.counts };
-        let is_open = self.streams.serve(now, stream, parts, &mut self.octets);
+        let ended = self.streams.serve(now, stream, parts, &mut self.octets);
         let octets = self.octets.len() - start;
         if octets > 0 {
             self.waiting.push_back((Destination::Stream(stream), octets));
         }
-        if !is_open {
-            self.streams.forget(stream);
-            self.waiting.push_back((Destination::CloseStream(stream), 0));
+        if let Some(how) = ended {
+            self.end_stream(stream, how);
         }
+    }
+    fn end_stream(&mut self, stream: StreamId, how: Close) {
+        self.streams.forget(stream);
+        let to = match how {
+            Close::Graceful => Destination::CloseStream(stream),
+            // DS59
+            Close::Abort => Destination::AbortStream(stream),
+        };
+        self.waiting.push_back((to, 0));
     }
     /// Closes a connection, because the daemon ends.
     pub(crate) fn release_stream(&mut self, now: Instant, stream: StreamId) {
@@ -268,20 +304,25 @@ impl Names {
         if self.octets.len() > start {
             self.waiting.push_back((Destination::Stream(stream), self.octets.len() - start));
         }
-        self.streams.forget(stream);
-        self.waiting.push_back((Destination::CloseStream(stream), 0));
+        self.end_stream(stream, Close::Graceful);
     }
     /// Does what is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if self.untold.is_some() {
+            self.tell_some(now);
+        }
         for stream in self.streams.due(now) {
-            self.streams.note_timeout(now, stream, &mut self.octets, &mut self.waiting);
-            self.serve_stream(now, stream);
+            match self.streams.note_timeout(now, stream, &mut self.octets, &mut self.waiting) {
+                Some(how) => self.end_stream(stream, how),
+                None => self.serve_stream(now, stream),
+            }
         }
         self.index.set_watched(self.streams.has_interests());
     }
     /// When `handle_timeout` is wanted.
     pub(crate) fn poll_timeout(&self) -> Option<Wakeup> {
-        self.streams.poll_timeout()
+        let untold = self.untold.map(|at| Wakeup { at, why: "changes are left to tell" });
+        Wakeup::earliest(untold, self.streams.poll_timeout())
     }
     /// The next thing to send.
     pub(crate) fn poll_transmit(&mut self, out: &mut Vec<u8>) -> Option<Transmit> {

@@ -5,6 +5,8 @@ mod discovery;
 mod dns_authority;
 mod dns_names;
 mod dns_push;
+mod dns_push_many;
+mod dns_tls;
 mod extensions;
 mod freshness;
 mod groups;

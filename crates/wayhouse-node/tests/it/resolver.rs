@@ -187,7 +187,9 @@ impl House {
         for (to, bytes) in sent(&mut self.node) {
             match to {
                 Destination::Stream(StreamId(id)) if id == stream => octets.extend(bytes),
-                Destination::CloseStream(StreamId(id)) if id == stream => is_closed = true,
+                Destination::CloseStream(StreamId(id)) | Destination::AbortStream(StreamId(id)) if id == stream => {
+                    is_closed = true;
+                }
                 _ => {}
             }
         }

@@ -377,7 +377,7 @@ impl Client {
                     let _ = open.to_writer.send(bytes.to_vec());
                 }
             }
-            Destination::CloseStream(stream) => {
+            Destination::CloseStream(stream) | Destination::AbortStream(stream) => {
                 if self.streams.remove(&stream).is_some() {
                     self.trace.forget(stream);
                     self.endpoint.handle_stream(Instant::now(), stream, StreamInput::Closed);

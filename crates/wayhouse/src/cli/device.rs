@@ -163,7 +163,7 @@ impl Prefix {
 /// Runs `device`.
 pub(super) async fn execute(args: Args) -> Result<Exit, Fault> {
     let mut interrupt = Interrupt::new()?;
-    privileges::raise_open_files();
+    privileges::raise_open_files(args.count as usize);
     let groups = groups(&args).await?;
     let base = args.name.clone().unwrap_or_else(|| args.kind.to_string());
     let names: Vec<String> = match args.count {

@@ -109,7 +109,7 @@ fn run(resolved: &Resolved, announces_json: bool) -> Result<(), Fault> {
     for warning in &resolved.warnings {
         tracing::warn!("{warning}");
     }
-    privileges::raise_open_files();
+    privileges::raise_open_files(settings.node.coap.limits.streams_max + settings.node.dns.streams_max);
     privileges::drop_unneeded();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -118,8 +118,10 @@ fn run(resolved: &Resolved, announces_json: bool) -> Result<(), Fault> {
     let outcome = runtime.block_on(async {
         let is_default = |key| *resolved.source(key) == Source::Default;
         let may_skip = MaySkip { coap: is_default("coap.listen"), dns: is_default("dns.listen") };
-        let (daemon, whereabouts) = Daemon::prepare(settings, may_skip)
-            .map_err(|error| Fault::negative(error.to_string()).hint(error.hint()))?;
+        let (daemon, whereabouts) = Daemon::prepare(settings, may_skip).map_err(|error| {
+            let fault = if error.is_misuse() { Fault::misuse } else { Fault::negative };
+            fault(error.to_string()).hint(error.hint())
+        })?;
         tell(&whereabouts);
         if announces_json {
             println!("{}", announcement(&whereabouts));
@@ -167,6 +169,10 @@ fn tell(whereabouts: &Whereabouts) {
         let zone = whereabouts.zones.first().map_or("", String::as_str);
         eprintln!("             try  dig @{host} -p {} _coap._udp.{zone} PTR", first.port());
     }
+    if let (false, Some(pin)) = (whereabouts.dns_tls.is_empty(), &whereabouts.dns_tls_pin) {
+        let addresses: Vec<_> = whereabouts.dns_tls.iter().map(ToString::to_string).collect();
+        eprintln!("  over TLS   {}  pin {pin}", addresses.join("  "));
+    }
     if let Some(address) = whereabouts.http {
         eprintln!("  page       http://{address}/");
     }
@@ -197,6 +203,8 @@ fn announcement(whereabouts: &Whereabouts) -> serde_json::Value {
         "coap": texts(&whereabouts.udp),
         "coap_tcp": texts(&whereabouts.tcp),
         "dns": texts(&whereabouts.dns),
+        "dns_tls": texts(&whereabouts.dns_tls),
+        "dns_tls_pin": whereabouts.dns_tls_pin,
         "http": whereabouts.http.map(|address| address.to_string()),
         "data_dir": whereabouts.data_dir,
         "admin_token_file": whereabouts.token_file,

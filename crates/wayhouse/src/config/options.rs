@@ -338,6 +338,10 @@ fn dotless(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_owned()
 }
 
+fn path_text(path: Option<&std::path::Path>) -> String {
+    path.map_or(String::new(), |path| path.display().to_string())
+}
+
 fn optional_path(value: &Value) -> Option<std::path::PathBuf> {
     Some(value.text()).filter(|text| !text.is_empty()).map(Into::into)
 }
@@ -559,6 +563,60 @@ pub const OPTIONS: &[Setting] = &[
         },
         "Addresses and ports for DNS over UDP and TCP, or off. The port is one that needs no privileges: have the resolver",
         "of the network ask here for the zones below, or listen on port 53."
+    ),
+    setting!(
+        "dns.tls_listen",
+        Kind::List,
+        |settings| Value::List(match &settings.dns.tls_listen {
+            None => Vec::new(),
+            Some(addresses) if addresses.is_empty() => vec!["off".to_owned()],
+            Some(addresses) => addresses.iter().map(ToString::to_string).collect(),
+        }),
+        |settings, value| {
+            settings.dns.tls_listen = match value.items() {
+                [] => None,
+                [off] if off == "off" => Some(Vec::new()),
+                _ => Some(parse_all(value, "write an address and a port, such as 0.0.0.0:853 or [::]:853, or off")?),
+            };
+            Ok(())
+        },
+        "Addresses and ports for DNS over TLS (RFC 7858), or off. Empty: those of listen, with the port 800 above, as 853 is",
+        "above 53."
+    ),
+    setting!(
+        "dns.tls_certificate",
+        Kind::Text,
+        |settings| Value::Text(path_text(settings.dns.tls_certificate.as_deref())),
+        |settings, value| {
+            settings.dns.tls_certificate = optional_path(value);
+            Ok(())
+        },
+        "PEM file with the certificate shown over TLS and its issuers behind it. Empty: one that the daemon makes and signs",
+        "itself; clients know it by the pin that is told at the start."
+    ),
+    setting!(
+        "dns.tls_key",
+        Kind::Text,
+        |settings| Value::Text(path_text(settings.dns.tls_key.as_deref())),
+        |settings, value| {
+            settings.dns.tls_key = optional_path(value);
+            Ok(())
+        },
+        "PEM file with the private key of that certificate."
+    ),
+    number!(
+        "dns.connections_max",
+        node.dns.streams_max,
+        1,
+        1 << 20,
+        "Connections for DNS at a time, over TCP and TLS. Beyond, new ones are closed."
+    ),
+    number!(
+        "dns.connections_per_address",
+        dns.connections_per_address,
+        0,
+        1 << 20,
+        "How many of them one address may have. 0: no limit."
     ),
     setting!(
         "dns.zones",

@@ -161,6 +161,20 @@ pub fn resolve(layers: &Layers) -> Result<Resolved, Vec<Problem>> {
             });
         }
     }
+    let dns = &resolved.settings.dns;
+    for (is_there, other, key) in [
+        (dns.tls_certificate.is_some(), dns.tls_key.is_some(), "dns.tls_certificate"),
+        (dns.tls_key.is_some(), dns.tls_certificate.is_some(), "dns.tls_key"),
+    ] {
+        if is_there && !other {
+            problems.push(Problem {
+                source: resolved.source(key).clone(),
+                key: key.to_owned(),
+                why: "a certificate needs its key, and a key its certificate".to_owned(),
+                hint: "set both dns.tls_certificate and dns.tls_key, or neither".to_owned(),
+            });
+        }
+    }
     let warnings = resolved.settings.node.group_warnings();
     resolved.warnings = warnings.iter().map(|(number, warning)| resolved.problem_in_group(*number, warning)).collect();
     if problems.is_empty() { Ok(resolved) } else { Err(problems) }

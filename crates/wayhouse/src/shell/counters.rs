@@ -57,6 +57,12 @@ pub struct ShellCounters {
     pub coap_streams: StreamCounts,
     /// Connections for DNS.
     pub dns_streams: StreamCounts,
+    /// Handshakes of TLS that ended well.
+    pub tls_established: Count,
+    /// Those among them in which the client was known from an earlier connection.
+    pub tls_resumed: Count,
+    /// Connections ended because there was no handshake, a broken one, or one too slow.
+    pub tls_failed: Count,
     /// Connections for CoAP open (a level, not a sum).
     pub streams_open: Count,
     /// Changes written to the store.
@@ -76,7 +82,7 @@ impl ShellCounters {
     pub fn of(&self, service: Service) -> &StreamCounts {
         match service {
             Service::Coap => &self.coap_streams,
-            Service::Dns => &self.dns_streams,
+            Service::Dns | Service::DnsOverTls => &self.dns_streams,
         }
     }
 }

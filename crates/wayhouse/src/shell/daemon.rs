@@ -14,7 +14,6 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 use wayhouse_node::config::{Group, Interfaces};
-use wayhouse_node::limits::DNS_STREAMS_MAX;
 use wayhouse_node::{GroupRefused, Node};
 use wayhouse_registry::ChangeNumber;
 
@@ -24,7 +23,9 @@ use super::event_loop::{EventLoop, Parts, notify_supervisor};
 use super::handle::NodeHandle;
 use super::links::Links;
 use super::store::{Archive, DataDirectory, Report, StoreError};
-use super::stream::{Service, Streams};
+use super::stream::{Bounds, Service, Streams};
+use super::tls;
+use super::tls::identity::{Identity, IdentityError, Names};
 use super::udp::{Membership, Sockets};
 use crate::config::Settings;
 use crate::http;
@@ -62,6 +63,9 @@ pub enum StartError {
         /// Why not.
         error: io::Error,
     },
+    /// There is no certificate or key for TLS.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// A configured group finds no place.
     #[error(transparent)]
     Group(#[from] GroupRefused),
@@ -76,6 +80,10 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// Whether the settings are to blame, so that trying again is of no use.
+    pub fn is_misuse(&self) -> bool {
+        matches!(self, StartError::Identity(_))
+    }
     /// What a person can do about it.
     pub fn hint(&self) -> &'static str {
         match self {
@@ -86,7 +94,11 @@ impl StartError {
             StartError::Listen { what: "DNS", .. } => {
                 "is another DNS server running? choose another address with --dns, or --dns off"
             }
+            StartError::Listen { what: "DNS over TLS", .. } => {
+                "is another DNS server running? choose another address with --set dns.tls_listen=ADDRESS, or off"
+            }
             StartError::Listen { .. } => "is another CoAP server running? choose another address with --listen",
+            StartError::Identity(error) => error.hint,
             StartError::Group(_) => "raise the bound that it names, or shorten the group",
             StartError::Token { .. } => "name a file that holds a token with --set http.admin_token_file=FILE",
             StartError::System { .. } => "are too many programs or files open?",
@@ -103,6 +115,10 @@ pub struct Whereabouts {
     pub tcp: Vec<SocketAddr>,
     /// DNS, over UDP and TCP.
     pub dns: Vec<SocketAddr>,
+    /// DNS over TLS.
+    pub dns_tls: Vec<SocketAddr>,
+    /// The pin by which clients know us there: SHA-256 of the key, in base64 (RFC 7858 §4.2).
+    pub dns_tls_pin: Option<String>,
     /// The zones that are served there.
     pub zones: Vec<String>,
     /// Whether groups are joined.
@@ -145,6 +161,7 @@ impl Daemon {
         let counters = Arc::clone(handle.shell_counters());
         let mut served = listen(settings, may_skip.coap, &counters)?;
         listen_for_dns(settings, may_skip.dns, &mut served)?;
+        let dns_tls_pin = listen_for_dns_over_tls(settings, may_skip.dns, &mut served)?;
         let page = settings.http.listen.map(bind_page).transpose()?;
         let (token, token_file) = admin_token(settings)?;
 
@@ -155,6 +172,7 @@ impl Daemon {
         } else if config.dns.addresses.is_empty() {
             config.dns.addresses = own_addresses(&served.dns);
         }
+        config.dns.push_tls_port = served.dns_tls.first().map(SocketAddr::port);
         let zones = config.dns.zones.iter().map(|zone| zone.to_string().trim_end_matches('.').to_owned()).collect();
         let mut node = Node::new(config, seed()?);
         let report = archive.restore(|restored| node.restore(clock.now(), restored).is_ok())?;
@@ -168,6 +186,8 @@ impl Daemon {
             udp: served.udp,
             tcp: served.tcp,
             dns: served.dns,
+            dns_tls: served.dns_tls,
+            dns_tls_pin,
             zones,
             is_multicast_on: served.links.is_some(),
             http: page.as_ref().and_then(|page| page.local_addr().ok()),
@@ -227,18 +247,27 @@ struct Served {
     udp: Vec<SocketAddr>,
     tcp: Vec<SocketAddr>,
     dns: Vec<SocketAddr>,
+    dns_tls: Vec<SocketAddr>,
     /// The port of each UDP listener.
     listener_ports: Vec<u16>,
 }
 
 fn listen(settings: &Settings, may_skip_families: bool, counters: &Arc<ShellCounters>) -> Result<Served, StartError> {
+    let bounds = Bounds {
+        coap: settings.node.coap.limits.streams_max,
+        dns: settings.node.dns.streams_max,
+        dns_per_address: settings.dns.connections_per_address,
+    };
+    let streams = Streams::new(bounds, Arc::clone(counters))
+        .map_err(|error| StartError::System { what: "an event queue", error })?;
     let mut served = Served {
         sockets: Sockets::new(Arc::clone(counters)),
-        streams: Streams::new(settings.node.coap.limits.streams_max, DNS_STREAMS_MAX, Arc::clone(counters)),
+        streams,
         links: None,
         udp: Vec::new(),
         tcp: Vec::new(),
         dns: Vec::new(),
+        dns_tls: Vec::new(),
         listener_ports: Vec::new(),
     };
     let mut joins = false;
@@ -313,6 +342,41 @@ fn listen_for_dns(settings: &Settings, may_skip_families: bool, served: &mut Ser
         }
     }
     Ok(())
+}
+
+/// Opens the listeners for DNS over TLS; the pin of their key. Nothing is served there when nothing is served over UDP.
+fn listen_for_dns_over_tls(
+    settings: &Settings,
+    may_skip_families: bool,
+    served: &mut Served,
+) -> Result<Option<String>, StartError> {
+    let addresses = settings.dns.tls_addresses();
+    if addresses.is_empty() || served.dns.is_empty() {
+        return Ok(None);
+    }
+    let identity = match (&settings.dns.tls_certificate, &settings.dns.tls_key) {
+        (Some(certificate), Some(key)) => Identity::read(certificate, key)?,
+        _ => Identity::own(&settings.store.data_dir, &own_names(settings))?,
+    };
+    let fault = |error: openssl::error::ErrorStack| StartError::System { what: "TLS", error: error.into() };
+    served.streams.set_tls(tls::Server::new(&identity).map_err(fault)?);
+    for address in addresses {
+        match served.streams.listen(address, Service::DnsOverTls) {
+            Ok(bound) => served.dns_tls.push(bound),
+            Err(error) if may_skip_families && is_family_missing(&error) => {
+                tracing::warn!(%address, %error, "not served");
+            }
+            Err(error) => return Err(StartError::Listen { what: "DNS over TLS", address, error }),
+        }
+    }
+    identity.pin().map(Some).map_err(fault)
+}
+
+/// What our own certificate is about.
+fn own_names(settings: &Settings) -> Names {
+    let zone = settings.node.dns.zones.first();
+    let server = zone.map(|zone| format!("ns.{}", zone.to_string().trim_end_matches('.')));
+    Names { server, addresses: settings.node.dns.addresses.clone() }
 }
 
 fn listen_for_dns_at(address: SocketAddr, served: &mut Served) -> io::Result<SocketAddr> {

@@ -53,8 +53,8 @@ const STOP_MAX: Duration = Duration::from_secs(5);
 pub enum Input {
     /// A socket has datagrams, or takes again what waits for it.
     Datagrams(Ready),
-    /// Something happened on a connection.
-    Stream(StreamEvent),
+    /// Something happened on connections, or they take again what waits for them.
+    Streams,
     /// Links came or went.
     Links,
     /// A person asks.
@@ -79,7 +79,7 @@ pub enum Signal {
 /// What time brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tick {
-    /// The node has something due.
+    /// The node or a connection has something due.
     Node,
     /// A sign of life is due.
     Watchdog,
@@ -220,7 +220,7 @@ impl EventLoop {
                 4 if self.wakeup.is_some_and(|at| at <= self.now) => Poll::Ready(Input::Tick(Tick::Node)),
                 4 => self.alarm.poll(context, self.wakeup).map(|()| Input::Tick(Tick::Node)),
                 5 => poll_operation(&mut parts.operations, context).map(Input::Operator),
-                6 => parts.streams.poll_event(context).map(Input::Stream),
+                6 => parts.streams.poll_ready(context).map(|()| Input::Streams),
                 _ => parts.sockets.poll_ready(context).map(Input::Datagrams),
             };
             if let Poll::Ready(input) = found {
@@ -242,7 +242,7 @@ impl EventLoop {
         match input {
             Input::Datagrams(Ready::ToReceive(socket)) => self.take_datagrams(socket),
             Input::Datagrams(Ready::ToSend(socket)) => self.parts.sockets.send_backlog(socket),
-            Input::Stream(event) => self.take_stream_event(event),
+            Input::Streams => self.take_streams(),
             Input::Links => {
                 let links = self.parts.links.iter().flat_map(Links::up);
                 let served = self.parts.sockets.join_groups(links);
@@ -250,7 +250,10 @@ impl EventLoop {
             }
             Input::Operator(operation) => self.take_operation(operation),
             Input::Signal(_) => tracing::info!("settings are read at the start only: restart to apply changes"),
-            Input::Tick(Tick::Node) => self.parts.node.handle_timeout(self.now),
+            Input::Tick(Tick::Node) => {
+                self.parts.node.handle_timeout(self.now);
+                self.parts.streams.handle_timeout(self.now);
+            }
             Input::Tick(Tick::Watchdog) => notify_supervisor(sd_notify::NotifyState::Watchdog),
             Input::Durable => self.release_held(),
         }
@@ -275,20 +278,23 @@ impl EventLoop {
         }
     }
 
-    fn take_stream_event(&mut self, event: StreamEvent) {
-        let Parts { node, streams, .. } = &mut self.parts;
-        match event {
-            StreamEvent::Accepted(stream, remote, service) => {
-                if let Some((id, local)) = streams.open(stream, remote, service) {
+    fn take_streams(&mut self) {
+        self.parts.streams.begin_turn();
+        while let Some(event) = self.parts.streams.next_event(self.now) {
+            let Parts { node, streams, .. } = &mut self.parts;
+            match event {
+                StreamEvent::Opened { id, remote, local, service } => {
                     let opened = StreamInput::Opened { remote, local, is_initiator: false };
                     match service {
                         Service::Coap => node.handle_stream(self.now, id, opened),
                         Service::Dns => node.handle_dns_stream(self.now, id, opened),
+                        Service::DnsOverTls => node.handle_dns_tls_stream(self.now, id, opened),
                     }
                 }
+                StreamEvent::Data(id) => node.handle_stream(self.now, id, StreamInput::Data(streams.received())),
+                StreamEvent::Closed(id) => node.handle_stream(self.now, id, StreamInput::Closed),
             }
-            StreamEvent::Data(id, octets) => node.handle_stream(self.now, id, StreamInput::Data(&octets)),
-            StreamEvent::Closed(id) => node.handle_stream(self.now, id, StreamInput::Closed),
+            self.drain();
         }
     }
 
@@ -352,7 +358,7 @@ impl EventLoop {
         let is_behind_held = match transmit.to {
             // An end must not overtake what was to be said before.
             Destination::CloseStream(id) => self.held.iter().any(|held| held.to == Destination::Stream(id)),
-            Destination::Datagram { .. } | Destination::Stream(_) => false,
+            Destination::Datagram { .. } | Destination::Stream(_) | Destination::AbortStream(_) => false,
         };
         if transmit.durable_after > self.durable || is_behind_held {
             if self.held.len() >= HELD_MAX {
@@ -374,7 +380,11 @@ impl EventLoop {
                 false
             }
             Destination::CloseStream(id) => {
-                self.parts.streams.close(id);
+                self.parts.streams.close(self.now, id);
+                false
+            }
+            Destination::AbortStream(id) => {
+                self.parts.streams.abort(id);
                 false
             }
         }
@@ -415,7 +425,7 @@ impl EventLoop {
         }
     }
 
-    /// Hands datagrams to the system, and changes to the store when there are enough.
+    /// Hands datagrams and octets to the system, and changes to the store when there are enough.
     fn flush(&mut self) {
         // The store first: it can begin while we send.
         let noted = self.parts.store.noted();
@@ -432,7 +442,9 @@ impl EventLoop {
             self.outgoing.clear();
         }
         self.octets.clear();
-        self.wakeup = self.parts.node.poll_timeout().map(|wakeup| wakeup.at);
+        self.parts.streams.flush(self.now);
+        let wakeups = [self.parts.node.poll_timeout().map(|wakeup| wakeup.at), self.parts.streams.poll_timeout()];
+        self.wakeup = wakeups.into_iter().flatten().min();
     }
 
     /// Hands the changes that were gathered to the store.
@@ -495,7 +507,7 @@ impl EventLoop {
         }
         let Parts { store, streams, stopping, .. } = self.parts;
         let _ = stopping.send(());
-        if tokio::time::timeout_at(deadline, streams.finish()).await.is_err() {
+        if tokio::time::timeout_at(deadline, streams.finish(self.now)).await.is_err() {
             tracing::debug!("some connections did not take what was sent");
         }
         store.finish()

@@ -1,43 +1,59 @@
-//! TCP connections for CoAP and DNS over TCP: bounded in number, in what they may hold, and in patience.
+//! Connections: CoAP over TCP, DNS over TCP and over TLS. Bounded in number, in what they may hold, and in patience.
 //!
-//! Every connection has a task that reads and one that writes. What is read reaches the loop through one bounded
-//! channel, so that a busy loop slows its peers down. What the loop writes waits in the connection's outbox; a peer
-//! that does not read until its outbox is full loses the connection. Frames are the engine's affair: here pass octets.
+//! ```text
+//!              ready          one read           decrypt              the node
+//!   sockets ──────────▶ turn ──────────▶ buffer ─────────▶ in the clear ──────▶ send ─▶ staged ─▶ flush ─▶ sockets
+//!              (poller)        shared by all                shared by all              by connection  (encrypt, one write)
+//! ```
+//! The loop owns all of it: a connection has no task and, while it is idle, no buffers. A turn does a bounded amount of work,
+//! so that datagrams are served in between. What a socket does not take waits in its connection's outbox; a peer that does
+//! not read until its outbox is full loses the connection. Frames are the engine's affair: here pass octets.
 
-use std::collections::{HashMap, VecDeque};
+mod buffers;
+mod connection;
+mod listener;
+mod poller;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, mpsc};
-use tokio::task::{AbortHandle, JoinSet};
+use rustix::event::epoll::EventFlags;
 use wayhouse_proto::io::StreamId;
 
 use super::counters::ShellCounters;
+use super::tls;
+use buffers::Buffers;
+use connection::{Connection, Phase, Read, Written};
+use listener::Listener;
+use poller::{Poller, Token};
 
-/// Events on their way to the loop. Reaction when full: readers and acceptors wait, and with them their peers.
-const EVENTS_MAX: usize = 256;
-/// Octets taken from a connection at a time; with [`EVENTS_MAX`] this bounds what all connections hold on the way in.
-const READ_OCTETS: usize = 16 << 10;
+/// Octets taken from a connection at a time.
+pub const READ_OCTETS: usize = 32 << 10;
+/// Octets read in a turn: some thousand questions.
+const READ_OCTETS_PER_TURN: usize = 128 << 10;
+/// Sockets looked at in a turn.
+const SOCKETS_PER_TURN: usize = 64;
+/// Steps of handshakes in a turn, each up to a few hundred microseconds.
+const HANDSHAKES_PER_TURN: usize = 8;
+/// Connections accepted in a turn.
+const ACCEPTS_PER_TURN: usize = 32;
+/// Connections written to per flush: what is told to thousands at once leaves in portions.
+const WRITES_PER_FLUSH: usize = 128;
 /// Octets that may wait for one peer. Reaction: its connection is ended.
 const OUTBOX_OCTETS_MAX: usize = 4 << 20;
 /// Octets that may wait for all peers. Reaction: the connection that wants more is ended.
 const OUTBOXES_OCTETS_MAX: usize = 64 << 20;
-/// Connections that the system may hold ready for us.
-const LISTEN_BACKLOG: i32 = 256;
-/// How long sent octets may stay unacknowledged before a connection counts as broken.
-const USER_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a connection may be silent before the system asks whether the peer is still there.
-const KEEPALIVE: Duration = Duration::from_secs(60);
 /// How long a peer may take to close its side after we have closed ours.
 const LINGER: Duration = Duration::from_secs(3);
+/// How long what was sent before an end may take to leave.
+const CLOSE_MAX: Duration = Duration::from_secs(30);
+/// How long a handshake may take.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// How long accepting rests after a failure, such as too many open files.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
@@ -46,65 +62,124 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 pub enum Service {
     /// CoAP over TCP.
     Coap,
-    /// DNS.
+    /// DNS over TCP.
     Dns,
+    /// DNS over TLS. It shares its bounds with DNS over TCP.
+    DnsOverTls,
+}
+
+/// How many connections may be open at a time, so that neither service starves the other, nor one peer all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// For CoAP.
+    pub coap: usize,
+    /// For DNS, handshakes going on included.
+    pub dns: usize,
+    /// For DNS from one address; 0 for as many as there are. DS55: several have to be possible.
+    pub dns_per_address: usize,
 }
 
 /// What happened.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamEvent {
-    /// Somebody connected; [`Streams::open`] takes it.
-    Accepted(TcpStream, SocketAddr, Service),
-    /// Octets arrived.
-    Data(StreamId, Vec<u8>),
-    /// It ended; told once for each connection.
+    /// Somebody connected, and is who TLS wants it to be.
+    Opened {
+        /// The connection.
+        id: StreamId,
+        /// The other end.
+        remote: SocketAddr,
+        /// Our end.
+        local: SocketAddr,
+        /// What it is for.
+        service: Service,
+    },
+    /// Octets arrived: they stand in [`Streams::received`] until the next event is asked for.
+    Data(StreamId),
+    /// It ended; told once for each connection that was told as opened.
     Closed(StreamId),
 }
 
 /// All connections.
 #[derive(Debug)]
 pub struct Streams {
+    poller: Poller,
+    listeners: Vec<Listener>,
+    /// Until when accepting rests.
+    resting_until: Option<Instant>,
     connections: HashMap<StreamId, Connection>,
-    /// How many are open for each service, and how many may be: CoAP, DNS.
-    open: [usize; 2],
-    most: [usize; 2],
+    bounds: Bounds,
+    coap_open: usize,
+    dns_open: usize,
+    dns_open_by_address: HashMap<IpAddr, usize>,
     last_id: u64,
-    tasks: JoinSet<()>,
-    acceptors: Vec<AbortHandle>,
-    events_in: mpsc::Receiver<StreamEvent>,
-    events: mpsc::Sender<StreamEvent>,
-    /// Connections ended here, of which the loop has to hear.
-    shed: VecDeque<StreamId>,
+    /// What the loop has to hear.
+    told: VecDeque<StreamEvent>,
+    /// Connections that have something to write.
+    unwritten: VecDeque<StreamId>,
+    /// When patience ends.
+    deadlines: BTreeSet<(Instant, StreamId)>,
+    buffers: Buffers,
+    /// How many octets of what was received the last event is about.
+    received: usize,
+    turn: Turn,
     /// Octets in all outboxes.
-    waiting: Arc<AtomicUsize>,
+    waiting: usize,
+    tls: Option<tls::Server>,
     counters: Arc<ShellCounters>,
 }
 
-#[derive(Debug)]
-struct Connection {
-    service: Service,
-    outbox: Arc<Outbox>,
-    reader: AbortHandle,
-    writer: AbortHandle,
+/// What may still be done in this turn.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    octets: usize,
+    sockets: usize,
+    handshakes: usize,
+    accepts: usize,
+}
+
+impl Turn {
+    const WHOLE: Turn = Turn {
+        octets: READ_OCTETS_PER_TURN,
+        sockets: SOCKETS_PER_TURN,
+        handshakes: HANDSHAKES_PER_TURN,
+        accepts: ACCEPTS_PER_TURN,
+    };
+    fn is_over(&self) -> bool {
+        self.octets == 0 || self.sockets == 0 || self.handshakes == 0 || self.accepts == 0
+    }
 }
 
 impl Streams {
-    /// No connections; at most `coap_max` and `dns_max` will be open at a time, so that neither service starves the other.
-    pub fn new(coap_max: usize, dns_max: usize, counters: Arc<ShellCounters>) -> Streams {
-        let (events, events_in) = mpsc::channel(EVENTS_MAX);
-        Streams {
+    /// No connections. Needs a runtime around it.
+    ///
+    /// # Errors
+    /// When the system has no event queue to give.
+    pub fn new(bounds: Bounds, counters: Arc<ShellCounters>) -> io::Result<Streams> {
+        Ok(Streams {
+            poller: Poller::new()?,
+            listeners: Vec::new(),
+            resting_until: None,
             connections: HashMap::new(),
-            open: [0; 2],
-            most: [coap_max, dns_max],
+            bounds,
+            coap_open: 0,
+            dns_open: 0,
+            dns_open_by_address: HashMap::new(),
             last_id: 0,
-            tasks: JoinSet::new(),
-            acceptors: Vec::new(),
-            events_in,
-            events,
-            shed: VecDeque::new(),
-            waiting: Arc::default(),
+            told: VecDeque::new(),
+            unwritten: VecDeque::new(),
+            deadlines: BTreeSet::new(),
+            buffers: Buffers::default(),
+            received: 0,
+            turn: Turn::WHOLE,
+            waiting: 0,
+            tls: None,
             counters,
-        }
+        })
+    }
+
+    /// Sets who we are over TLS. Call before listening for it.
+    pub fn set_tls(&mut self, server: tls::Server) {
+        self.tls = Some(server);
     }
 
     /// Accepts connections at an address. Returns the address it got.
@@ -112,86 +187,70 @@ impl Streams {
     /// # Errors
     /// When the address is not ours or taken.
     pub fn listen(&mut self, address: SocketAddr, service: Service) -> io::Result<SocketAddr> {
-        let kind = Type::STREAM.nonblocking().cloexec();
-        let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
-        if address.is_ipv6() {
-            socket.set_only_v6(true)?;
-        }
-        // For TCP this lets a restarted daemon bind while old connections fade away; it takes no port from anybody.
-        socket.set_reuse_address(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(LISTEN_BACKLOG)?;
-        let listener = TcpListener::from_std(socket.into())?;
-        let bound = listener.local_addr()?;
-        self.acceptors.push(self.tasks.spawn(accept(listener, service, self.events.clone())));
+        let listener = Listener::open(address, service)?;
+        let bound = listener.local();
+        self.poller.add(listener.socket(), Token::Listener(self.listeners.len()), EventFlags::IN)?;
+        self.listeners.push(listener);
         Ok(bound)
     }
 
     /// Gives up the address that was listened on last.
     pub fn stop_last(&mut self) {
-        if let Some(acceptor) = self.acceptors.pop() {
-            acceptor.abort();
-        }
+        self.listeners.pop();
     }
 
     /// Accepts no further connections.
     pub fn stop_accepting(&mut self) {
-        for acceptor in self.acceptors.drain(..) {
-            acceptor.abort();
-        }
+        self.listeners.clear();
+        self.resting_until = None;
     }
 
-    /// Waits until something happens.
-    pub fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<StreamEvent> {
-        while let Poll::Ready(Some(_)) = self.tasks.poll_join_next(context) {}
-        if let Some(id) = self.shed.pop_front() {
-            return Poll::Ready(StreamEvent::Closed(id));
-        }
+    /// Waits until there is something to do: events to fetch, or octets to flush.
+    pub fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let polled = self.poller.poll_ready(context);
+        if self.told.is_empty() && self.unwritten.is_empty() { polled } else { Poll::Ready(()) }
+    }
+
+    /// Begins a turn: from here on a bounded amount of work is done.
+    pub fn begin_turn(&mut self) {
+        self.turn = Turn::WHOLE;
+    }
+
+    /// The next event of this turn.
+    pub fn next_event(&mut self, now: Instant) -> Option<StreamEvent> {
         loop {
-            // We hold a sender, so that the channel never ends.
-            let Poll::Ready(Some(event)) = self.events_in.poll_recv(context) else { return Poll::Pending };
-            match event {
-                StreamEvent::Accepted(..) => return Poll::Ready(event),
-                // What a connection had on the way when it was ended here is not for the engine any more.
-                StreamEvent::Data(id, _) if !self.is_open(id) => {}
-                StreamEvent::Data(..) => return Poll::Ready(event),
-                StreamEvent::Closed(id) => {
-                    if let Some(connection) = self.connections.remove(&id) {
-                        self.open[connection.service as usize] -= 1;
-                        self.counters.streams_open.set(self.open[Service::Coap as usize] as u64);
-                        // Answers to what the peer asked before it closed its side still leave.
-                        connection.outbox.close();
-                        return Poll::Ready(StreamEvent::Closed(id));
-                    }
+            while let Some(event) = self.told.pop_front() {
+                match event {
+                    // What a connection had on the way when it was ended here is not for the engine any more.
+                    StreamEvent::Data(id) if !self.is_heard(id) => {}
+                    event => return Some(event),
                 }
+            }
+            if self.turn.is_over() {
+                return None;
+            }
+            let (token, flags) = self.poller.next()?;
+            self.turn.sockets -= 1;
+            match token {
+                Token::Listener(index) => self.accept(now, index),
+                Token::Connection(id) => self.look_at(now, id, flags),
             }
         }
     }
 
-    /// Takes an accepted connection; `None` when as many are open as may be, and it was closed.
-    pub fn open(&mut self, stream: TcpStream, remote: SocketAddr, service: Service) -> Option<(StreamId, SocketAddr)> {
-        let local = stream.local_addr().unwrap_or(remote);
-        if self.open[service as usize] >= self.most[service as usize] {
-            self.counters.of(service).refused.add(1);
-            return None;
-        }
-        prepare(&stream);
-        self.last_id += 1;
-        let id = StreamId(self.last_id);
-        let (reading, writing) = stream.into_split();
-        let outbox = Arc::new(Outbox::new(Arc::clone(&self.waiting)));
-        let reader = self.tasks.spawn(read(id, reading, self.events.clone()));
-        let writer = self.tasks.spawn(write(writing, Arc::clone(&outbox), reader.clone(), id, self.events.clone()));
-        self.open[service as usize] += 1;
-        self.connections.insert(id, Connection { service, outbox, reader, writer });
-        self.counters.of(service).accepted.add(1);
-        self.counters.streams_open.set(self.open[Service::Coap as usize] as u64);
-        Some((id, local))
+    /// What the last event brought, if it was [`StreamEvent::Data`].
+    pub fn received(&self) -> &[u8] {
+        self.buffers.received(self.received)
     }
 
     /// Whether a connection is open and not being closed.
     pub fn is_open(&self, id: StreamId) -> bool {
-        self.connections.get(&id).is_some_and(|connection| !connection.outbox.lock().is_closing)
+        self.connections.get(&id).is_some_and(|connection| connection.phase == Phase::Open)
+    }
+
+    /// Whether octets pass: also what a peer sent before its end is answered.
+    fn is_heard(&self, id: StreamId) -> bool {
+        self.connections.get(&id).is_some_and(Connection::is_heard)
     }
 
     /// The open connections, in order of their ids.
@@ -201,168 +260,324 @@ impl Streams {
         ids
     }
 
-    /// Sends octets; a connection whose peer does not read is ended instead.
+    /// Sends octets with the next flush; a connection whose peer does not read is ended instead.
     pub fn send(&mut self, id: StreamId, octets: &[u8]) {
-        let Some(connection) = self.connections.get(&id) else { return };
-        if !connection.outbox.push(octets) {
-            connection.reader.abort();
-            connection.writer.abort();
-            let service = connection.service;
-            self.open[service as usize] -= 1;
-            self.connections.remove(&id);
-            self.shed.push_back(id);
-            self.counters.of(service).shed.add(1);
-            self.counters.streams_open.set(self.open[Service::Coap as usize] as u64);
+        let Some(connection) = self.connections.get_mut(&id).filter(|connection| connection.is_heard()) else { return };
+        let is_full = connection.held() + octets.len() > OUTBOX_OCTETS_MAX;
+        if is_full || self.waiting + octets.len() > OUTBOXES_OCTETS_MAX {
+            return self.shed(id);
+        }
+        self.waiting += octets.len();
+        connection.stage(octets, &mut self.buffers);
+        if connection.note_unwritten() {
+            self.unwritten.push_back(id);
         }
     }
 
     /// Ends a connection after what was sent before.
-    pub fn close(&mut self, id: StreamId) {
-        if let Some(connection) = self.connections.get(&id) {
-            connection.outbox.close();
+    pub fn close(&mut self, now: Instant, id: StreamId) {
+        let Some(connection) = self.connections.get_mut(&id).filter(|connection| connection.phase == Phase::Open)
+        else {
+            return;
+        };
+        connection.phase = Phase::Closing;
+        if connection.note_unwritten() {
+            self.unwritten.push_back(id);
         }
+        self.set_deadline(id, now + CLOSE_MAX);
+    }
+
+    /// Ends a connection at once, by a reset; what waits for it is dropped (DS59).
+    pub fn abort(&mut self, id: StreamId) {
+        if let Some(connection) = self.connections.get(&id) {
+            connection.reset_on_drop();
+            self.end(id);
+        }
+    }
+
+    /// Writes what was sent, to a bounded number of connections; [`Streams::poll_ready`] tells when there are more.
+    pub fn flush(&mut self, now: Instant) {
+        for _ in 0..WRITES_PER_FLUSH {
+            let Some(id) = self.unwritten.pop_front() else { return };
+            self.write(now, id);
+        }
+    }
+
+    /// Ends what took too long, and accepts again after a rest.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.resting_until.is_some_and(|until| until <= now) {
+            self.resting_until = None;
+            self.watch_listeners(EventFlags::IN);
+        }
+        while let Some(&(at, id)) = self.deadlines.first()
+            && at <= now
+        {
+            let Some(connection) = self.connections.get(&id) else {
+                self.deadlines.pop_first();
+                continue;
+            };
+            if connection.phase == Phase::Handshaking {
+                self.counters.tls_failed.add(1);
+            }
+            if connection.phase != Phase::Lingering {
+                connection.reset_on_drop();
+            }
+            self.end(id);
+        }
+    }
+
+    /// When [`Streams::handle_timeout`] is wanted.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let deadline = self.deadlines.first().map(|(at, _)| *at);
+        [deadline, self.resting_until].into_iter().flatten().min()
     }
 
     /// Ends all connections and waits until what was sent has left.
-    pub async fn finish(mut self) {
+    pub async fn finish(mut self, now: Instant) {
         self.stop_accepting();
-        for connection in self.connections.values() {
-            connection.outbox.close();
+        for id in self.open_ids() {
+            self.close(now, id);
         }
-        // Readers would wait for a loop that no longer listens.
-        self.events_in.close();
-        while self.tasks.join_next().await.is_some() {}
-    }
-}
-
-/// What waits for a peer.
-#[derive(Debug)]
-struct Outbox {
-    state: Mutex<OutboxState>,
-    changed: Notify,
-    /// Octets in all outboxes.
-    total: Arc<AtomicUsize>,
-}
-
-#[derive(Debug, Default)]
-struct OutboxState {
-    octets: Vec<u8>,
-    /// Octets that the writer has taken and not yet written.
-    in_writing: usize,
-    is_closing: bool,
-}
-
-impl Outbox {
-    fn new(total: Arc<AtomicUsize>) -> Outbox {
-        Outbox { state: Mutex::default(), changed: Notify::new(), total }
-    }
-    fn lock(&self) -> MutexGuard<'_, OutboxState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-    /// Appends octets; false when there is no room. What comes after the close is dropped.
-    fn push(&self, octets: &[u8]) -> bool {
-        let mut state = self.lock();
-        if state.is_closing {
-            return true;
-        }
-        let waiting = state.octets.len() + state.in_writing + octets.len();
-        if waiting > OUTBOX_OCTETS_MAX || self.total.load(Ordering::Relaxed) + octets.len() > OUTBOXES_OCTETS_MAX {
-            return false;
-        }
-        self.total.fetch_add(octets.len(), Ordering::Relaxed);
-        state.octets.extend_from_slice(octets);
-        self.changed.notify_one();
-        true
-    }
-    fn close(&self) {
-        self.lock().is_closing = true;
-        self.changed.notify_one();
-    }
-    /// Moves what waits into `chunk`, which was written before; `None` when nothing will come any more.
-    async fn next(&self, chunk: &mut Vec<u8>) -> Option<()> {
+        self.connections.retain(|_, connection| connection.phase != Phase::Handshaking);
         loop {
-            {
-                let mut state = self.lock();
-                self.total.fetch_sub(state.in_writing, Ordering::Relaxed);
-                state.in_writing = state.octets.len();
-                chunk.clear();
-                std::mem::swap(chunk, &mut state.octets);
-                if !chunk.is_empty() {
-                    return Some(());
-                }
-                if state.is_closing {
-                    return None;
-                }
+            while !self.unwritten.is_empty() {
+                self.flush(now);
             }
-            self.changed.notified().await;
+            // Nobody is left who would hear of the peers' ends.
+            self.connections.retain(|_, connection| connection.phase != Phase::Lingering);
+            if self.connections.is_empty() {
+                return;
+            }
+            poll_fn(|context| self.poll_ready(context)).await;
+            self.begin_turn();
+            while self.next_event(now).is_some() {}
         }
     }
-}
 
-impl Drop for Outbox {
-    fn drop(&mut self) {
-        let state = self.lock();
-        self.total.fetch_sub(state.octets.len() + state.in_writing, Ordering::Relaxed);
-    }
-}
-
-/// Sets what every connection needs. None of it is vital.
-fn prepare(stream: &TcpStream) {
-    let socket = SockRef::from(stream);
-    // Messages are small and complete: waiting for more would only delay them.
-    let _ = socket.set_tcp_nodelay(true);
-    let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
-    let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
-}
-
-async fn accept(listener: TcpListener, service: Service, events: mpsc::Sender<StreamEvent>) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, remote)) => {
-                if events.send(StreamEvent::Accepted(stream, remote, service)).await.is_err() {
+    fn accept(&mut self, now: Instant, index: usize) {
+        while self.turn.accepts > 0 {
+            let Some(listener) = self.listeners.get(index) else { return };
+            let service = listener.service();
+            match listener.accept() {
+                Ok(None) => return,
+                Ok(Some((socket, remote))) => {
+                    self.turn.accepts -= 1;
+                    if !self.has_room(service, remote.ip()) {
+                        self.counters.of(service).refused.add(1);
+                        continue;
+                    }
+                    self.open(now, socket, remote, service);
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "a connection cannot be accepted");
+                    self.watch_listeners(EventFlags::empty());
+                    self.resting_until = Some(now + ACCEPT_REST);
                     return;
                 }
             }
-            Err(error) => {
-                tracing::debug!(%error, "a connection cannot be accepted");
-                tokio::time::sleep(ACCEPT_REST).await;
+        }
+    }
+
+    fn watch_listeners(&self, flags: EventFlags) {
+        for (index, listener) in self.listeners.iter().enumerate() {
+            self.poller.change(listener.socket(), Token::Listener(index), flags);
+        }
+    }
+
+    fn has_room(&self, service: Service, remote: IpAddr) -> bool {
+        if service == Service::Coap {
+            return self.coap_open < self.bounds.coap;
+        }
+        let from_there = self.dns_open_by_address.get(&remote.to_canonical()).copied().unwrap_or(0);
+        let per_address = self.bounds.dns_per_address;
+        self.dns_open < self.bounds.dns && (per_address == 0 || from_there < per_address)
+    }
+
+    fn open(&mut self, now: Instant, socket: std::os::fd::OwnedFd, remote: SocketAddr, service: Service) {
+        let session = match service {
+            Service::Coap | Service::Dns => None,
+            Service::DnsOverTls => match self.tls.as_ref().map(tls::Server::accept) {
+                Some(Ok(session)) => Some(Box::new(session)),
+                // The library is out of memory.
+                Some(Err(_)) | None => return self.counters.tls_failed.add(1),
+            },
+        };
+        self.last_id += 1;
+        let id = StreamId(self.last_id);
+        if let Err(error) = self.poller.add(&socket, Token::Connection(id), EventFlags::IN) {
+            return tracing::debug!(%error, "a connection cannot be watched");
+        }
+        let is_protected = session.is_some();
+        let connection = Connection::new(socket, remote, service, session);
+        let local = connection.local().unwrap_or(remote);
+        self.connections.insert(id, connection);
+        match service {
+            Service::Coap => self.coap_open += 1,
+            Service::Dns | Service::DnsOverTls => {
+                self.dns_open += 1;
+                *self.dns_open_by_address.entry(remote.ip().to_canonical()).or_default() += 1;
             }
         }
-    }
-}
-
-async fn read(id: StreamId, mut reading: OwnedReadHalf, events: mpsc::Sender<StreamEvent>) {
-    let mut buffer = vec![0; READ_OCTETS];
-    while let Ok(octets @ 1..) = reading.read(&mut buffer).await {
-        if events.send(StreamEvent::Data(id, buffer[..octets].to_vec())).await.is_err() {
-            return;
+        self.counters.of(service).accepted.add(1);
+        self.counters.streams_open.set(self.coap_open as u64);
+        if is_protected {
+            self.set_deadline(id, now + HANDSHAKE_MAX);
+        } else {
+            self.told.push_back(StreamEvent::Opened { id, remote, local, service });
         }
     }
-    let _ = events.send(StreamEvent::Closed(id)).await;
-}
 
-/// Writes what the outbox holds; when it is closed or writing fails, ends the connection and sees to it that the loop
-/// hears of that.
-async fn write(
-    mut writing: OwnedWriteHalf,
-    outbox: Arc<Outbox>,
-    reader: AbortHandle,
-    id: StreamId,
-    events: mpsc::Sender<StreamEvent>,
-) {
-    let mut chunk = Vec::new();
-    let mut is_broken = false;
-    while !is_broken && outbox.next(&mut chunk).await.is_some() {
-        is_broken = writing.write_all(&chunk).await.is_err();
+    /// Takes what a connection has to say.
+    fn look_at(&mut self, now: Instant, id: StreamId, flags: EventFlags) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if flags.contains(EventFlags::OUT) && connection.note_unwritten() {
+            self.unwritten.push_back(id);
+        }
+        if !flags.intersects(EventFlags::IN | EventFlags::ERR | EventFlags::HUP) {
+            return;
+        }
+        let was_handshaking = connection.phase == Phase::Handshaking;
+        self.turn.handshakes -= usize::from(was_handshaking);
+        let before = connection.held();
+        let read = connection.read(&mut self.buffers, &mut self.turn.octets);
+        self.waiting = self.waiting + connection.held() - before;
+        let is_greedy = connection.held() > OUTBOX_OCTETS_MAX || self.waiting > OUTBOXES_OCTETS_MAX;
+        if connection.has_unwritten() && connection.note_unwritten() {
+            self.unwritten.push_back(id);
+        }
+        let (octets, is_ended) = match read {
+            Read::Octets(octets) => (octets, false),
+            Read::LastOctets(octets) => (octets, true),
+            Read::Broken => {
+                if was_handshaking {
+                    self.counters.tls_failed.add(1);
+                }
+                // Best effort: the peer may like to know why.
+                self.write(now, id);
+                return self.end(id);
+            }
+        };
+        if is_greedy {
+            return self.shed(id);
+        }
+        if was_handshaking && self.connections.get(&id).is_some_and(|connection| connection.phase == Phase::Open) {
+            self.note_established(id);
+        }
+        if octets > 0 && self.is_heard(id) {
+            self.received = octets;
+            self.told.push_back(StreamEvent::Data(id));
+        }
+        if is_ended {
+            self.note_end_of_peer(now, id);
+        }
     }
-    let _ = writing.shutdown().await;
-    if !is_broken && !reader.is_finished() && !events.is_closed() {
-        // The peer reads the end of our side and closes its own, which the reader then tells.
-        tokio::time::sleep(LINGER).await;
+
+    /// The handshake of a connection ended well.
+    fn note_established(&mut self, id: StreamId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if let Some(deadline) = connection.deadline.take() {
+            self.deadlines.remove(&(deadline, id));
+        }
+        self.counters.tls_established.add(1);
+        self.counters.tls_resumed.add(u64::from(connection.is_resumed()));
+        let (remote, service) = (connection.remote, connection.service);
+        let local = connection.local().unwrap_or(remote);
+        self.told.push_back(StreamEvent::Opened { id, remote, local, service });
     }
-    if !reader.is_finished() {
-        reader.abort();
-        let _ = events.send(StreamEvent::Closed(id)).await;
+
+    /// The peer sends nothing more. Answers to what it asked before still leave.
+    fn note_end_of_peer(&mut self, now: Instant, id: StreamId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        match connection.phase {
+            Phase::Handshaking => {
+                self.counters.tls_failed.add(1);
+                self.end(id);
+            }
+            Phase::Open | Phase::Closing => {
+                connection.phase = Phase::Ending;
+                connection.wants_room = false;
+                self.poller.change(connection.socket(), Token::Connection(id), EventFlags::empty());
+                self.told.push_back(StreamEvent::Closed(id));
+                if connection.note_unwritten() {
+                    self.unwritten.push_back(id);
+                }
+                self.set_deadline(id, now + CLOSE_MAX);
+            }
+            Phase::Lingering | Phase::Ending => self.end(id),
+        }
+    }
+
+    fn write(&mut self, now: Instant, id: StreamId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let before = connection.held();
+        let written = connection.write(&mut self.buffers);
+        self.waiting = self.waiting + connection.held() - before;
+        match written {
+            Written::All if connection.phase == Phase::Closing => {
+                connection.shut_down();
+                connection.phase = Phase::Lingering;
+                self.watch(id);
+                self.set_deadline(id, now + LINGER);
+            }
+            Written::All if connection.phase == Phase::Ending => self.end(id),
+            Written::All | Written::Part => self.watch(id),
+            Written::Broken => self.end(id),
+        }
+    }
+
+    /// Asks for room only where something waits for it, and for octets only where they are taken.
+    fn watch(&mut self, id: StreamId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let wants_room = connection.has_unwritten();
+        if connection.wants_room != wants_room {
+            connection.wants_room = wants_room;
+            let reads = if connection.phase == Phase::Ending { EventFlags::empty() } else { EventFlags::IN };
+            let writes = if wants_room { EventFlags::OUT } else { EventFlags::empty() };
+            self.poller.change(connection.socket(), Token::Connection(id), reads | writes);
+        }
+    }
+
+    fn set_deadline(&mut self, id: StreamId, at: Instant) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if let Some(before) = connection.deadline.replace(at) {
+            self.deadlines.remove(&(before, id));
+        }
+        self.deadlines.insert((at, id));
+    }
+
+    /// Ends a connection whose peer does not read.
+    fn shed(&mut self, id: StreamId) {
+        if let Some(connection) = self.connections.get(&id) {
+            self.counters.of(connection.service).shed.add(1);
+        }
+        self.abort(id);
+    }
+
+    /// Forgets a connection, and has the loop hear of it where it knows of it.
+    fn end(&mut self, id: StreamId) {
+        let Some(connection) = self.connections.remove(&id) else { return };
+        if let Some(deadline) = connection.deadline {
+            self.deadlines.remove(&(deadline, id));
+        }
+        self.waiting -= connection.held();
+        if matches!(connection.phase, Phase::Open | Phase::Closing | Phase::Lingering) {
+            self.told.push_back(StreamEvent::Closed(id));
+        }
+        match connection.service {
+            Service::Coap => self.coap_open -= 1,
+            Service::Dns | Service::DnsOverTls => {
+                self.dns_open -= 1;
+                let address = connection.remote.ip().to_canonical();
+                if let Some(count) = self.dns_open_by_address.get_mut(&address) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.dns_open_by_address.remove(&address);
+                    }
+                }
+            }
+        }
+        self.counters.streams_open.set(self.coap_open as u64);
+        connection.give_back(&mut self.buffers);
     }
 }
 

@@ -25,6 +25,10 @@ use super::index::{Folded, Found, Index, NodeId, Set};
 /// Octets of a message over UDP for a client that does not say what it takes (RFC 1035 §4.2.1).
 pub(super) const UDP_OCTETS_DEFAULT: usize = 512;
 
+/// Padded queries get answers of a multiple of this (RFC 8467 §4.1).
+const PADDING_BLOCK_OCTETS: usize = 468;
+static PADDING: [u8; PADDING_BLOCK_OCTETS] = [0; PADDING_BLOCK_OCTETS];
+
 /// How an answer travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Way {
@@ -36,6 +40,8 @@ pub(super) struct Way {
     pub(super) is_curt: bool,
     /// The cookie to give.
     pub(super) cookie: Option<[u8; COOKIE_OCTETS]>,
+    /// Whether it is encrypted, so that padding hides something.
+    pub(super) pads: bool,
 }
 
 /// Answers the query of a header with an error and nothing else.
@@ -94,6 +100,15 @@ pub(super) fn answer(index: &Index, composer: &mut Composer, query: &Message<'_>
 
 fn add_opt(writer: &mut MessageWriter<'_>, edns: &Edns<'_>, rcode: OptRcode, way: Way) {
     let opt = Opt { udp_octets_max: way.octets_max, rcode, is_dnssec_ok: edns.is_dnssec_ok };
+    // RFC 7830 §4: whoever pads is padded to.
+    if way.pads && edns.option(option::PADDING).is_some() {
+        let bare = writer.octets() + OPT_OCTETS + 4;
+        let octets =
+            (bare.next_multiple_of(PADDING_BLOCK_OCTETS) - bare).min(usize::from(u16::MAX).saturating_sub(bare));
+        if writer.opt(opt, &[(option::PADDING, &PADDING[..octets])]).is_ok() {
+            return;
+        }
+    }
     // There is room for it: it was kept free.
     let _ = match &way.cookie {
         Some(cookie) => writer.opt(opt, &[(option::COOKIE, cookie)]),

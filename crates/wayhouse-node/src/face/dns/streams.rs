@@ -4,19 +4,19 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use wayhouse_proto::dns::dso_session::{Happened, Role, Session, Settings};
+use wayhouse_proto::dns::dso_session::{Close, Happened, Role, Session, Settings};
 use wayhouse_proto::dns::instances::spread_delay_ms;
 use wayhouse_proto::dns::push;
 use wayhouse_proto::io::{Destination, StreamId, Wakeup};
 use wayhouse_wire::dns::{Flags, Header, Message, Rcode};
 
-use super::Counters;
 use super::authority::{self, Way};
 use super::composer::Composer;
 use super::index::{Index, RecordChange};
 use super::push::{Listening, Push, Telling, Wish};
+use super::{Counters, Transport};
 use crate::config;
-use crate::limits::{DNS_STREAM_IDLE, DNS_STREAM_OCTETS_HELD_MAX, DNS_STREAM_OCTETS_PER_CALL, DNS_STREAMS_MAX};
+use crate::limits::{DNS_STREAM_IDLE, DNS_STREAM_OCTETS_HELD_MAX, DNS_STREAM_OCTETS_PER_CALL, DNS_TELLINGS_PER_CALL};
 
 /// The longest that clients are asked to stay away when the daemon ends, which mostly comes back at once; the shortest is
 /// half of it (DS45).
@@ -28,9 +28,15 @@ pub(super) struct Streams {
     table: BTreeMap<StreamId, Stream>,
     /// When each wants to be woken: not later than it must be.
     turns: BTreeSet<(Instant, StreamId)>,
-    settings: Arc<Settings>,
+    /// Of sessions over TCP, and of those over TLS.
+    plain: Arc<Settings>,
+    protected: Arc<Settings>,
+    /// How many there may be.
+    streams_max: usize,
     udp_octets_max: u16,
     push: Push,
+    /// What is being told, the oldest first.
+    rounds: VecDeque<Round>,
     /// Reused for every answer.
     answer: Vec<u8>,
 }
@@ -48,6 +54,7 @@ enum Due {
 #[derive(Debug)]
 struct Stream {
     session: Session,
+    transport: Transport,
     listening: Listening,
     /// When a whole message arrived last: octets that trickle in hold no place.
     used: Instant,
@@ -55,6 +62,45 @@ struct Stream {
     is_unfinished: bool,
     /// Its place in `turns`.
     turn: Option<Instant>,
+}
+
+/// What changed at one instant, while it is being told.
+#[derive(Debug)]
+struct Round {
+    changes: Vec<RecordChange>,
+    /// Who is to hear of which change: connections in order, changes by their place. The first `done` have.
+    told: Vec<(StreamId, usize)>,
+    done: usize,
+}
+
+impl Round {
+    /// Tells the next connection, which is this one, all that it wants to hear; one that is gone hears nothing.
+    ///
+    /// PU23: what changed at one instant leaves together.
+    fn tell(&mut self, push: &Push, telling: &mut Telling<'_>, id: StreamId, stream: Option<&mut Stream>) {
+        let theirs = self.told[self.done..].iter().take_while(|(other, _)| *other == id);
+        let count = theirs.clone().count();
+        if let Some(stream) = stream {
+            for (_, place) in theirs {
+                push.note(telling, &mut stream.session, &mut stream.listening, &self.changes[*place]);
+            }
+            push.tell(telling, &mut stream.session, &mut stream.listening);
+        }
+        self.done += count;
+    }
+    /// Tells a connection before its turn.
+    fn catch_up(&mut self, push: &Push, telling: &mut Telling<'_>, id: StreamId, stream: &mut Stream) {
+        let start = self.told.partition_point(|(other, _)| *other < id);
+        let end = self.told.partition_point(|(other, _)| *other <= id);
+        if start < self.done || start == end {
+            return;
+        }
+        for (_, place) in &self.told[start..end] {
+            push.note(telling, &mut stream.session, &mut stream.listening, &self.changes[*place]);
+        }
+        push.tell(telling, &mut stream.session, &mut stream.listening);
+        self.told.drain(start..end);
+    }
 }
 
 /// What answering takes.
@@ -81,17 +127,22 @@ impl Stream {
 impl Streams {
     pub(super) fn new(config: &config::Dns) -> Streams {
         // PU1: no change is told in the clear, unless the configuration says that it may.
-        let operations = match config.push {
+        let pushing = push::operations(config.push_dialect);
+        let in_the_clear = match config.push {
             config::Push::Tls => &[][..],
-            config::Push::Plain => push::operations(config.push_dialect),
+            config::Push::Plain => pushing,
         };
-        let settings = Arc::new(Settings { dialect: config.dso_dialect, operations, ..Settings::default() });
+        let settings =
+            |operations| Arc::new(Settings { dialect: config.dso_dialect, operations, ..Settings::default() });
         Streams {
             table: BTreeMap::new(),
             turns: BTreeSet::new(),
-            settings,
+            plain: settings(in_the_clear),
+            protected: settings(pushing),
+            streams_max: config.streams_max,
             udp_octets_max: config.udp_octets_max,
             push: Push::new(config.push_dialect),
+            rounds: VecDeque::new(),
             answer: Vec::new(),
         }
     }
@@ -102,13 +153,17 @@ impl Streams {
         self.table.len()
     }
     /// Takes a connection; false when there are as many as may be.
-    pub(super) fn open(&mut self, now: Instant, id: StreamId) -> bool {
-        if self.table.len() >= DNS_STREAMS_MAX {
+    pub(super) fn open(&mut self, now: Instant, id: StreamId, transport: Transport) -> bool {
+        if self.table.len() >= self.streams_max {
             return false;
         }
-        let session = Session::new(now, Role::Server, Arc::clone(&self.settings));
+        let settings = match transport {
+            Transport::Tcp => &self.plain,
+            Transport::Tls => &self.protected,
+        };
+        let session = Session::new(now, Role::Server, Arc::clone(settings));
         let listening = self.push.listening();
-        self.table.insert(id, Stream { session, listening, used: now, is_unfinished: false, turn: None });
+        self.table.insert(id, Stream { session, transport, listening, used: now, is_unfinished: false, turn: None });
         self.plan(id);
         true
     }
@@ -118,16 +173,16 @@ impl Streams {
             stream.session.handle_data(bytes);
         }
     }
-    /// Answers what was asked; whether the connection goes on.
-    pub(super) fn serve(&mut self, now: Instant, id: StreamId, parts: Parts<'_>, out: &mut Vec<u8>) -> bool {
-        let Some(stream) = self.table.get_mut(&id) else { return true };
+    /// Answers what was asked; how the connection ends, if it does.
+    pub(super) fn serve(&mut self, now: Instant, id: StreamId, parts: Parts<'_>, out: &mut Vec<u8>) -> Option<Close> {
+        let stream = self.table.get_mut(&id)?;
         let start = out.len();
         stream.is_unfinished = false;
         let mut thrown_away = 0;
         loop {
             if out.len() - start + thrown_away >= DNS_STREAM_OCTETS_PER_CALL {
                 if stream.session.memory_octets() > DNS_STREAM_OCTETS_HELD_MAX {
-                    return false;
+                    return Some(Close::Abort);
                 }
                 stream.is_unfinished = true;
                 break;
@@ -139,14 +194,15 @@ impl Streams {
             }
             let due = match happened {
                 None => break,
-                Some(Happened::Ended(_)) => return false,
+                Some(Happened::Ended(end)) => return Some(end.how),
                 Some(Happened::Dns(bytes)) => {
                     let Some(header) = Header::peek(bytes).filter(|header| !header.is_response()) else { continue };
                     parts.counts.tcp_queries += 1;
                     match Message::decode(bytes) {
                         Ok(query) => {
                             let octets_max = self.udp_octets_max;
-                            let way = Way { octets_max, is_datagram: false, is_curt: false, cookie: None };
+                            let pads = stream.transport == Transport::Tls;
+                            let way = Way { octets_max, is_datagram: false, is_curt: false, cookie: None, pads };
                             authority::answer(parts.index, parts.composer, &query, way, &mut self.answer);
                             // What is more than a message holds was written all the same.
                             let is_cut = Header::peek(&self.answer).is_some_and(|header| header.flags.has(Flags::TC));
@@ -167,52 +223,62 @@ impl Streams {
                 Some(Happened::Response { .. } | Happened::Cancelled { .. } | Happened::Timeouts(_)) => Due::Nothing,
             };
             match due {
-                Due::Answer if stream.session.send_dns(now, &self.answer, out).is_err() => return false,
+                Due::Answer if stream.session.send_dns(now, &self.answer, out).is_err() => {
+                    return Some(Close::Graceful);
+                }
                 Due::Answer | Due::Nothing => {}
                 Due::Wish(wish) => {
                     let mut telling =
                         Telling { now, index: parts.index, compressor: &mut parts.composer.compressor, out };
+                    // What changed before comes before the answer, which tells how things are.
+                    self.rounds.iter_mut().for_each(|round| round.catch_up(&self.push, &mut telling, id, stream));
                     self.push.handle(&mut telling, id, &mut stream.session, &mut stream.listening, wish);
                 }
             }
         }
         self.plan(id);
-        true
+        None
     }
-    /// Tells everybody what changed; the connections that are to be looked at are named.
+    /// Takes note of what changed at one instant, for whoever wants to hear of it.
+    pub(super) fn note_changes(&mut self, changes: Vec<RecordChange>) {
+        let mut told = Vec::new();
+        for (place, change) in changes.iter().enumerate() {
+            told.extend(self.push.interested(change).map(|id| (id, place)));
+        }
+        if !told.is_empty() {
+            told.sort_unstable();
+            self.rounds.push_back(Round { changes, told, done: 0 });
+        }
+    }
+    /// How many instants have not been told to everybody.
+    pub(super) fn rounds_waiting(&self) -> usize {
+        self.rounds.len()
+    }
+    /// Tells a bounded number of connections what changed; they are named, to be looked at.
     pub(super) fn tell(
         &mut self,
         now: Instant,
-        changes: &[RecordChange],
         parts: Parts<'_>,
         out: &mut Vec<u8>,
         waiting: &mut VecDeque<(Destination, usize)>,
-    ) -> BTreeSet<StreamId> {
-        let mut told = BTreeSet::new();
+    ) -> Vec<StreamId> {
+        let mut told = Vec::new();
         let Parts { index, composer, .. } = parts;
         let compressor = &mut composer.compressor;
-        let mut send = |id, out: &mut Vec<u8>, start: usize| {
+        while told.len() < DNS_TELLINGS_PER_CALL {
+            let Some(round) = self.rounds.front_mut() else { break };
+            let Some(&(id, _)) = round.told.get(round.done) else {
+                self.rounds.pop_front();
+                continue;
+            };
+            let start = out.len();
+            let mut telling = Telling { now, index, compressor, out };
+            let stream = self.table.get_mut(&id);
+            round.tell(&self.push, &mut telling, id, stream);
             if out.len() > start {
                 waiting.push_back((Destination::Stream(id), out.len() - start));
             }
-        };
-        for change in changes {
-            for id in self.push.interested(change) {
-                let Some(stream) = self.table.get_mut(&id) else { continue };
-                let start = out.len();
-                let mut telling = Telling { now, index, compressor, out };
-                self.push.note(&mut telling, &mut stream.session, &mut stream.listening, change);
-                send(id, out, start);
-                told.insert(id);
-            }
-        }
-        // PU23: what changed at one instant leaves together.
-        for id in &told {
-            let Some(stream) = self.table.get_mut(id) else { continue };
-            let start = out.len();
-            let mut telling = Telling { now, index, compressor, out };
-            self.push.tell(&mut telling, &mut stream.session, &mut stream.listening);
-            send(*id, out, start);
+            told.push(id);
         }
         told
     }
@@ -225,7 +291,7 @@ impl Streams {
         // DS45: connections are released one by one, and how many are left tells them apart.
         let left = self.table.len().saturating_sub(1);
         if let Some(stream) = self.table.get_mut(&id) {
-            let delay_ms = spread_delay_ms(SHUT_DOWN_DELAY_MAX_MS, left, DNS_STREAMS_MAX);
+            let delay_ms = spread_delay_ms(SHUT_DOWN_DELAY_MAX_MS, left, self.streams_max);
             // Without a session there is nobody to tell.
             let _ = stream.session.shut_down(now, Rcode::NOERROR, delay_ms, out);
         }
@@ -241,24 +307,24 @@ impl Streams {
     pub(super) fn due(&mut self, now: Instant) -> Vec<StreamId> {
         self.turns.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect()
     }
-    /// Lets time pass for a connection.
+    /// Lets time pass for a connection; how it ends, if it has no session and was silent for too long.
     pub(super) fn note_timeout(
         &mut self,
         now: Instant,
         id: StreamId,
         out: &mut Vec<u8>,
         waiting: &mut VecDeque<(Destination, usize)>,
-    ) {
-        let Some(stream) = self.table.get_mut(&id) else { return };
+    ) -> Option<Close> {
+        let stream = self.table.get_mut(&id)?;
         let start = out.len();
+        let has_session = stream.session.is_established() || stream.session.poll_timeout().is_some();
         stream.session.handle_timeout(now, out);
         if out.len() > start {
             waiting.push_back((Destination::Stream(id), out.len() - start));
         }
         let is_idle = now.saturating_duration_since(stream.used) >= DNS_STREAM_IDLE;
-        if is_idle && !stream.is_unfinished && !stream.session.is_established() {
-            stream.session.abort("silent without a session");
-        }
+        // RFC 7766 §6.2.3: that is no fault.
+        (is_idle && !stream.is_unfinished && !has_session).then_some(Close::Graceful)
     }
     pub(super) fn poll_timeout(&self) -> Option<Wakeup> {
         self.turns.first().map(|(at, _)| Wakeup { at: *at, why: "a DNS connection waits" })

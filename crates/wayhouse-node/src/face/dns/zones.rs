@@ -34,6 +34,7 @@ pub(super) fn enter(index: &mut Index, claims: &mut Claims, config: &config::Dns
     reverse.iter().for_each(|apex| enter_zone(index, apex, first, &server));
     for apex in zones.iter().copied().chain(&reverse) {
         index.add(apex, Rtype::NS, STATIC_TTL_S, server.wire().into());
+        enter_push(index, apex, config.push_tls_port, &server);
     }
     zones.iter().for_each(|zone| enter_enumeration(index, zone, zone));
     for address in &config.addresses {
@@ -51,6 +52,18 @@ pub(super) fn enter(index: &mut Index, claims: &mut Claims, config: &config::Dns
 
 fn label(label: &[u8]) -> Name {
     Name::from_labels([label]).expect("a short label is a name")
+}
+
+/// PU3: where clients of push find the server of a zone (RFC 8765 §6.1).
+fn enter_push(index: &mut Index, apex: &Name, port: Option<u16>, server: &Name) {
+    let Some(port) = port else { return };
+    let labels = [&b"_dns-push-tls"[..], b"_tcp"].into_iter().chain(apex.labels());
+    let Ok(name) = Name::from_labels(labels) else { return };
+    // Priority and weight 0: there is but one.
+    let mut rdata = vec![0; 4];
+    rdata.extend_from_slice(&port.to_be_bytes());
+    rdata.extend_from_slice(server.wire());
+    index.add(&name, Rtype::SRV, STATIC_TTL_S, rdata.into());
 }
 
 fn enter_zone(index: &mut Index, apex: &Name, home: &Name, server: &Name) {

@@ -101,7 +101,7 @@ impl Pair {
                 }
             }
             Destination::Stream(_) => (0, true, false),
-            Destination::CloseStream(_) => (0, true, true),
+            Destination::CloseStream(_) | Destination::AbortStream(_) => (0, true, true),
         };
         let (copies, delay) = match fate {
             Fate::Arrive => (1, Duration::ZERO),
