@@ -15,7 +15,9 @@ use super::index::{Index, RecordChange};
 use super::push::{Listening, Push, Telling, Wish};
 use super::{Counters, Transport};
 use crate::config;
-use crate::limits::{DNS_STREAM_IDLE, DNS_STREAM_OCTETS_HELD_MAX, DNS_STREAM_OCTETS_PER_CALL, DNS_TELLINGS_PER_CALL};
+use crate::limits::{
+    DNS_STREAM_IDLE, DNS_STREAM_OCTETS_HELD_MAX, DNS_STREAM_OCTETS_PER_CALL, DNS_TELLINGS_PER_CALL, DNS_TURNS_PER_CALL,
+};
 
 /// The longest that clients are asked to stay away when the daemon ends, which mostly comes back at once; the shortest is
 /// half of it (DS45).
@@ -300,9 +302,10 @@ impl Streams {
         }
         self.push.forget(id, &stream.listening);
     }
-    /// The connections whose turn it is.
+    /// The connections whose turn it is, so many as one call may look at.
     pub(super) fn due(&mut self, now: Instant) -> Vec<StreamId> {
-        self.turns.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect()
+        let due = self.turns.iter().take_while(|(at, _)| *at <= now);
+        due.take(DNS_TURNS_PER_CALL).map(|(_, id)| *id).collect()
     }
     /// Lets time pass for a connection; how it ends, if it has no session and was silent for too long.
     pub(super) fn note_timeout(
