@@ -51,7 +51,10 @@ fuzz_target!(|input: &[u8]| {
             }
             3 => {
                 let opened = StreamInput::Opened { remote: address(1), local: address(2), is_initiator: false };
-                node.handle_dns_stream(now, stream, opened);
+                match stream.0 % 2 {
+                    0 => node.handle_dns_stream(now, stream, opened),
+                    _ => node.handle_dns_tls_stream(now, stream, opened),
+                }
             }
             4 | 5 => node.handle_stream(now, stream, StreamInput::Data(octets)),
             6 => match octets.first().map_or(0, |octet| octet % 3) {

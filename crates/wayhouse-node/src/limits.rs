@@ -117,6 +117,9 @@ pub const DNS_STREAM_OCTETS_HELD_MAX: usize = 128 << 10;
 /// Connections told of changes per call, less than a millisecond of work: thousands of subscribers of one name delay nobody
 /// else. Reaction: the others are told in the next call, which is asked for at once.
 pub const DNS_TELLINGS_PER_CALL: usize = 128;
+/// Connections that time brings something per call, such as the end of their patience: thousands that were opened together
+/// end together. Reaction: as above.
+pub const DNS_TURNS_PER_CALL: usize = 256;
 /// Instants at which something changed that have not been told to everybody. Reaction: the oldest are told in one go, which
 /// slows down whoever makes the changes.
 pub const DNS_ROUNDS_MAX: usize = 64;

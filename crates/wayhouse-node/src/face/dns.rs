@@ -29,7 +29,7 @@ use wayhouse_registry::{Change, ChangeKind, EntryId, Registrant};
 use wayhouse_wire::dns::{Header, Message, Rcode};
 
 use crate::config;
-use crate::limits::{DNS_ANSWERS_WAITING_MAX, DNS_ROUNDS_MAX};
+use crate::limits::{DNS_ANSWERS_WAITING_MAX, DNS_ROUNDS_MAX, DNS_STREAM_OCTETS_PER_CALL};
 use authority::Way;
 use composer::Composer;
 use cookie::Baker;
@@ -311,7 +311,12 @@ impl Names {
         if self.untold.is_some() {
             self.tell_some(now);
         }
+        let start = self.octets.len();
         for stream in self.streams.due(now) {
+            // Who is not reached keeps its turn.
+            if self.octets.len() - start >= DNS_STREAM_OCTETS_PER_CALL {
+                break;
+            }
             match self.streams.note_timeout(now, stream, &mut self.octets, &mut self.waiting) {
                 Some(how) => self.end_stream(stream, how),
                 None => self.serve_stream(now, stream),

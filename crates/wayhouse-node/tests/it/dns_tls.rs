@@ -134,3 +134,14 @@ fn ds29_ds59_an_inactive_session_is_reset_and_a_silent_connection_closed() {
     assert_eq!(house.ends_after(Duration::from_secs(15)), [Destination::CloseStream(StreamId(2))]);
     assert_eq!(house.ends_after(Duration::from_secs(15)), [Destination::AbortStream(StreamId(1))]);
 }
+
+/// Thousands that fell silent together do not end in one call.
+#[test]
+fn time_is_brought_to_a_bounded_number_of_connections_per_call() {
+    let mut house = House::new();
+    let most = wayhouse_node::limits::DNS_TURNS_PER_CALL as u64;
+    (1..=most + 10).for_each(|stream| house.open_dns(stream));
+    assert_eq!(house.ends_after(Duration::from_secs(15)).len() as u64, most);
+    assert!(house.node.poll_timeout().unwrap().at <= house.now);
+    assert_eq!(house.ends_after(Duration::ZERO).len(), 10);
+}

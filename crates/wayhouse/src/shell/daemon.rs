@@ -3,6 +3,8 @@
 //! The order matters: what can be refused at once (a directory in use, a port taken) is tried before what takes time
 //! (reading the store back). Datagrams that arrive meanwhile wait in the sockets.
 
+mod dns_over_tls;
+
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -24,8 +26,7 @@ use super::handle::NodeHandle;
 use super::links::Links;
 use super::store::{Archive, DataDirectory, Report, StoreError};
 use super::stream::{Bounds, Service, Streams};
-use super::tls;
-use super::tls::identity::{Identity, IdentityError, Names};
+use super::tls::identity::IdentityError;
 use super::udp::{Membership, Sockets};
 use crate::config::Settings;
 use crate::http;
@@ -161,7 +162,7 @@ impl Daemon {
         let counters = Arc::clone(handle.shell_counters());
         let mut served = listen(settings, may_skip.coap, &counters)?;
         listen_for_dns(settings, may_skip.dns, &mut served)?;
-        let dns_tls_pin = listen_for_dns_over_tls(settings, may_skip.dns, &mut served)?;
+        let dns_tls_pin = dns_over_tls::listen(settings, may_skip.dns, &mut served)?;
         let page = settings.http.listen.map(bind_page).transpose()?;
         let (token, token_file) = admin_token(settings)?;
 
@@ -342,41 +343,6 @@ fn listen_for_dns(settings: &Settings, may_skip_families: bool, served: &mut Ser
         }
     }
     Ok(())
-}
-
-/// Opens the listeners for DNS over TLS; the pin of their key. Nothing is served there when nothing is served over UDP.
-fn listen_for_dns_over_tls(
-    settings: &Settings,
-    may_skip_families: bool,
-    served: &mut Served,
-) -> Result<Option<String>, StartError> {
-    let addresses = settings.dns.tls_addresses();
-    if addresses.is_empty() || served.dns.is_empty() {
-        return Ok(None);
-    }
-    let identity = match (&settings.dns.tls_certificate, &settings.dns.tls_key) {
-        (Some(certificate), Some(key)) => Identity::read(certificate, key)?,
-        _ => Identity::own(&settings.store.data_dir, &own_names(settings))?,
-    };
-    let fault = |error: openssl::error::ErrorStack| StartError::System { what: "TLS", error: error.into() };
-    served.streams.set_tls(tls::Server::new(&identity).map_err(fault)?);
-    for address in addresses {
-        match served.streams.listen(address, Service::DnsOverTls) {
-            Ok(bound) => served.dns_tls.push(bound),
-            Err(error) if may_skip_families && is_family_missing(&error) => {
-                tracing::warn!(%address, %error, "not served");
-            }
-            Err(error) => return Err(StartError::Listen { what: "DNS over TLS", address, error }),
-        }
-    }
-    identity.pin().map(Some).map_err(fault)
-}
-
-/// What our own certificate is about.
-fn own_names(settings: &Settings) -> Names {
-    let zone = settings.node.dns.zones.first();
-    let server = zone.map(|zone| format!("ns.{}", zone.to_string().trim_end_matches('.')));
-    Names { server, addresses: settings.node.dns.addresses.clone() }
 }
 
 fn listen_for_dns_at(address: SocketAddr, served: &mut Served) -> io::Result<SocketAddr> {

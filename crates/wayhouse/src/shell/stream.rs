@@ -8,7 +8,12 @@
 //! The loop owns all of it: a connection has no task and, while it is idle, no buffers. A turn does a bounded amount of work,
 //! so that datagrams are served in between. What a socket does not take waits in its connection's outbox; a peer that does
 //! not read until its outbox is full loses the connection. Frames are the engine's affair: here pass octets.
+//!
+//! # Deviations
+//! RFC 8490 §9.5 would leave Nagle's algorithm on (DS58). Whole messages leave here in one call, all that one turn has for a
+//! connection together, so that it could only delay the next ones until an acknowledgment comes: it is off.
 
+mod accepting;
 mod buffers;
 mod connection;
 mod listener;
@@ -351,79 +356,6 @@ impl Streams {
             poll_fn(|context| self.poll_ready(context)).await;
             self.begin_turn();
             while self.next_event(now).is_some() {}
-        }
-    }
-
-    fn accept(&mut self, now: Instant, index: usize) {
-        while self.turn.accepts > 0 {
-            let Some(listener) = self.listeners.get(index) else { return };
-            let service = listener.service();
-            match listener.accept() {
-                Ok(None) => return,
-                Ok(Some((socket, remote))) => {
-                    self.turn.accepts -= 1;
-                    if !self.has_room(service, remote.ip()) {
-                        self.counters.of(service).refused.add(1);
-                        continue;
-                    }
-                    self.open(now, socket, remote, service);
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "a connection cannot be accepted");
-                    self.watch_listeners(EventFlags::empty());
-                    self.resting_until = Some(now + ACCEPT_REST);
-                    return;
-                }
-            }
-        }
-    }
-
-    fn watch_listeners(&self, flags: EventFlags) {
-        for (index, listener) in self.listeners.iter().enumerate() {
-            self.poller.change(listener.socket(), Token::Listener(index), flags);
-        }
-    }
-
-    fn has_room(&self, service: Service, remote: IpAddr) -> bool {
-        if service == Service::Coap {
-            return self.coap_open < self.bounds.coap;
-        }
-        let from_there = self.dns_open_by_address.get(&remote.to_canonical()).copied().unwrap_or(0);
-        let per_address = self.bounds.dns_per_address;
-        self.dns_open < self.bounds.dns && (per_address == 0 || from_there < per_address)
-    }
-
-    fn open(&mut self, now: Instant, socket: std::os::fd::OwnedFd, remote: SocketAddr, service: Service) {
-        let session = match service {
-            Service::Coap | Service::Dns => None,
-            Service::DnsOverTls => match self.tls.as_ref().map(tls::Server::accept) {
-                Some(Ok(session)) => Some(Box::new(session)),
-                // The library is out of memory.
-                Some(Err(_)) | None => return self.counters.tls_failed.add(1),
-            },
-        };
-        self.last_id += 1;
-        let id = StreamId(self.last_id);
-        if let Err(error) = self.poller.add(&socket, Token::Connection(id), EventFlags::IN) {
-            return tracing::debug!(%error, "a connection cannot be watched");
-        }
-        let is_protected = session.is_some();
-        let connection = Connection::new(socket, remote, service, session);
-        let local = connection.local().unwrap_or(remote);
-        self.connections.insert(id, connection);
-        match service {
-            Service::Coap => self.coap_open += 1,
-            Service::Dns | Service::DnsOverTls => {
-                self.dns_open += 1;
-                *self.dns_open_by_address.entry(remote.ip().to_canonical()).or_default() += 1;
-            }
-        }
-        self.counters.of(service).accepted.add(1);
-        self.counters.streams_open.set(self.coap_open as u64);
-        if is_protected {
-            self.set_deadline(id, now + HANDSHAKE_MAX);
-        } else {
-            self.told.push_back(StreamEvent::Opened { id, remote, local, service });
         }
     }
 

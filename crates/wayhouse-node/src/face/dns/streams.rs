@@ -16,7 +16,9 @@ use super::index::{Index, RecordChange};
 use super::push::{Listening, Push, Telling, Wish};
 use super::{Counters, Transport};
 use crate::config;
-use crate::limits::{DNS_STREAM_IDLE, DNS_STREAM_OCTETS_HELD_MAX, DNS_STREAM_OCTETS_PER_CALL, DNS_TELLINGS_PER_CALL};
+use crate::limits::{
+    DNS_STREAM_IDLE, DNS_STREAM_OCTETS_HELD_MAX, DNS_STREAM_OCTETS_PER_CALL, DNS_TELLINGS_PER_CALL, DNS_TURNS_PER_CALL,
+};
 
 /// The longest that clients are asked to stay away when the daemon ends, which mostly comes back at once; the shortest is
 /// half of it (DS45).
@@ -164,7 +166,7 @@ impl Streams {
         let session = Session::new(now, Role::Server, Arc::clone(settings));
         let listening = self.push.listening();
         self.table.insert(id, Stream { session, transport, listening, used: now, is_unfinished: false, turn: None });
-        self.plan(id);
+        self.plan(now, id);
         true
     }
     /// Takes octets that arrived.
@@ -236,7 +238,7 @@ impl Streams {
                 }
             }
         }
-        self.plan(id);
+        self.plan(now, id);
         None
     }
     /// Takes note of what changed at one instant, for whoever wants to hear of it.
@@ -303,9 +305,10 @@ impl Streams {
         }
         self.push.forget(id, &stream.listening);
     }
-    /// The connections whose turn it is.
+    /// The connections whose turn it is, so many as one call may look at.
     pub(super) fn due(&mut self, now: Instant) -> Vec<StreamId> {
-        self.turns.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect()
+        let due = self.turns.iter().take_while(|(at, _)| *at <= now);
+        due.take(DNS_TURNS_PER_CALL).map(|(_, id)| *id).collect()
     }
     /// Lets time pass for a connection; how it ends, if it has no session and was silent for too long.
     pub(super) fn note_timeout(
@@ -330,10 +333,12 @@ impl Streams {
         self.turns.first().map(|(at, _)| Wakeup { at: *at, why: "a DNS connection waits" })
     }
 
-    fn plan(&mut self, id: StreamId) {
+    fn plan(&mut self, now: Instant, id: StreamId) {
         let Some(stream) = self.table.get_mut(&id) else { return };
         let wanted = stream.wants();
-        if wanted == stream.turn {
+        // Every message moves the time on: a turn that comes too early costs less than moving it each time.
+        let is_early = stream.turn.is_some_and(|turn| turn > now && wanted.is_none_or(|wanted| turn <= wanted));
+        if wanted == stream.turn || is_early {
             return;
         }
         if let Some(turn) = std::mem::replace(&mut stream.turn, wanted) {

@@ -98,3 +98,29 @@ fn data_directory_is_found() {
     check(&[HOME, ("STATE_DIRECTORY", "/var/lib/wayhouse:/var/lib/other")], "/var/lib/wayhouse", "$STATE_DIRECTORY");
     check(&[HOME, ("WAYHOUSE_STORE_DATA_DIR", "/here")], "/here", "$WAYHOUSE_STORE_DATA_DIR");
 }
+
+#[test]
+fn tls_follows_the_addresses_of_dns_unless_it_has_its_own() {
+    let check = |flags: &[(&str, &str, &[&str])], expected: &[&str]| {
+        let (layers, _directory) = layers(None, &[HOME], flags);
+        let addresses = resolve(&layers).unwrap().settings.dns.tls_addresses();
+        assert_eq!(addresses.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
+    };
+    check(&[], &["[::]:8853", "0.0.0.0:8853"]);
+    check(&[("--dns", "dns.listen", &["192.0.2.1:53"])], &["192.0.2.1:853"]);
+    check(&[("--dns", "dns.listen", &["127.0.0.1:0"])], &["127.0.0.1:0"]);
+    check(&[("--dns", "dns.listen", &["off"])], &[]);
+    check(&[("--set", "dns.tls_listen", &["off"])], &[]);
+    check(&[("--set", "dns.tls_listen", &["192.0.2.1:8853"])], &["192.0.2.1:8853"]);
+}
+
+#[test]
+fn a_certificate_and_its_key_are_named_together() {
+    for (there, missing) in [("dns.tls_key", "dns.tls_certificate"), ("dns.tls_certificate", "dns.tls_key")] {
+        let (alone, _directory) = layers(None, &[HOME], &[("--set", there, &["file.pem"])]);
+        let problems = resolve(&alone).unwrap_err();
+        assert_eq!((problems.len(), problems[0].key.as_str()), (1, there));
+        let flags: &[(&str, &str, &[&str])] = &[("--set", there, &["file.pem"]), ("--set", missing, &["file.pem"])];
+        assert!(resolve(&layers(None, &[HOME], flags).0).is_ok());
+    }
+}

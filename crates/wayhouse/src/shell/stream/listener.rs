@@ -71,7 +71,7 @@ impl Listener {
 /// Sets what every connection needs; those accepted have it from their listener. None of it is vital. TCP Fast Open is
 /// left off (DS54).
 fn prepare(socket: &Socket) {
-    // Messages are small and complete, and leave whole: waiting for more would only delay them (DS58).
+    // DS58: see the deviations of the module above.
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
     let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));

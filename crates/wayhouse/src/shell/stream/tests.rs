@@ -181,6 +181,15 @@ async fn slow_reader_is_shed() {
     assert_eq!(rest_of(peer).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
 }
 
+/// What a listener sets holds for its connections: nothing waits for more, and a silent peer is looked after.
+#[tokio::test(flavor = "current_thread")]
+async fn ds58_messages_leave_at_once() {
+    let (world, id, _peer) = World::connected(BOUNDS).await;
+    let socket = socket2::SockRef::from(world.streams.connections[&id].socket());
+    assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+    assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(30)));
+}
+
 /// What a socket does not take at once leaves when the peer reads.
 #[tokio::test(flavor = "current_thread")]
 async fn octets_wait_for_a_peer_that_reads_late() {

@@ -1,0 +1,44 @@
+//! The listeners for DNS over TLS, and who we are there.
+
+use openssl::error::ErrorStack;
+
+use super::super::stream::Service;
+use super::super::tls::Server;
+use super::super::tls::identity::{Identity, Names};
+use super::{Served, StartError, is_family_missing};
+use crate::config::Settings;
+
+/// Opens the listeners for DNS over TLS; the pin of their key. Nothing is served there when nothing is served over UDP.
+pub(super) fn listen(
+    settings: &Settings,
+    may_skip_families: bool,
+    served: &mut Served,
+) -> Result<Option<String>, StartError> {
+    let addresses = settings.dns.tls_addresses();
+    if addresses.is_empty() || served.dns.is_empty() {
+        return Ok(None);
+    }
+    let identity = match (&settings.dns.tls_certificate, &settings.dns.tls_key) {
+        (Some(certificate), Some(key)) => Identity::read(certificate, key)?,
+        _ => Identity::own(&settings.store.data_dir, &own_names(settings))?,
+    };
+    let fault = |error: ErrorStack| StartError::System { what: "TLS", error: error.into() };
+    served.streams.set_tls(Server::new(&identity).map_err(fault)?);
+    for address in addresses {
+        match served.streams.listen(address, Service::DnsOverTls) {
+            Ok(bound) => served.dns_tls.push(bound),
+            Err(error) if may_skip_families && is_family_missing(&error) => {
+                tracing::warn!(%address, %error, "not served");
+            }
+            Err(error) => return Err(StartError::Listen { what: "DNS over TLS", address, error }),
+        }
+    }
+    identity.pin().map(Some).map_err(fault)
+}
+
+/// What our own certificate is about.
+fn own_names(settings: &Settings) -> Names {
+    let zone = settings.node.dns.zones.first();
+    let server = zone.map(|zone| format!("ns.{}", zone.to_string().trim_end_matches('.')));
+    Names { server, addresses: settings.node.dns.addresses.clone() }
+}
