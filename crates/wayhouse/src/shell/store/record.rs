@@ -4,6 +4,7 @@
 //! frame    length 4 | checksum 8 | body                      integers little-endian; the length is that of the body
 //! body     kind 1 | change number 8 | entry 8 | content      the checksum is XXH3 of the body, seeded with its length
 //! entry    lifetime 4, expiry 8 | flags 1 | origin 1 | text: name, sector, base, links | attributes | owner | source | link scope
+//!          | services, where the origin is an update (version 2)
 //! refresh  lifetime 4, expiry 8 | source
 //! removal  nothing
 //! text     length 4, UTF-8      list  count 2, items      address  family 1 (0 none, 4, 6), octets, for sources port 2 and scope 4
@@ -15,6 +16,8 @@
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 use wayhouse_registry::{Credentials, EntryId, Origin, Registrant};
+
+mod services;
 
 /// Octets in front of a body.
 const PREFIX_OCTETS: usize = 4 + 8;
@@ -155,6 +158,7 @@ pub fn put_entry(out: &mut Vec<u8>, change: u64, registrant: &Registrant, lease:
         Origin::Directory => 1,
         Origin::SimpleRegistration => 2,
         Origin::Operator => 3,
+        Origin::Srp => 5,
         // The store does not write these, and the node does not take them back.
         Origin::Configured => 4,
     });
@@ -176,6 +180,9 @@ pub fn put_entry(out: &mut Vec<u8>, change: u64, registrant: &Registrant, lease:
     put_address(out, owner.address);
     put_source(out, registrant.source);
     put_option(out, registrant.link_scope.map(u32::to_le_bytes).as_ref().map(|scope| scope.as_slice()));
+    if let Some(services) = &registrant.services {
+        services::put(out, services);
+    }
     finish(out, start);
 }
 
@@ -194,6 +201,7 @@ fn read_registrant(reader: &mut Reader<'_>, id: EntryId) -> Option<(StoredLease,
         2 => Origin::SimpleRegistration,
         3 => Origin::Operator,
         4 => Origin::Configured,
+        5 => Origin::Srp,
         _ => return None,
     };
     let (endpoint_name, sector, base, links) = (reader.text()?, reader.text()?, reader.text()?, reader.text()?);
@@ -206,6 +214,7 @@ fn read_registrant(reader: &mut Reader<'_>, id: EntryId) -> Option<(StoredLease,
     };
     let source = reader.source()?;
     let link_scope = reader.option()?.map(u32::from_le_bytes);
+    let services = if origin == Origin::Srp { Some(services::read(reader)?.into()) } else { None };
     let registrant = Registrant {
         id,
         endpoint_name,
@@ -218,6 +227,7 @@ fn read_registrant(reader: &mut Reader<'_>, id: EntryId) -> Option<(StoredLease,
         owner,
         source,
         link_scope,
+        services,
     };
     Some((lease, registrant))
 }
