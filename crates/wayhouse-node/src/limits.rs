@@ -8,6 +8,8 @@ use wayhouse_proto::coap::limits::Limits;
 /// little of what an expiry touches is in the processor's cache, so that ten thousand expiries in one second delay no
 /// answer. Reaction: a further wake-up is asked for at once.
 pub const EXPIRIES_PER_CALL: usize = 64;
+/// Rounds in which faces read what others of them changed meanwhile. Reaction: a further wake-up is asked for at once.
+pub const ROUNDS_PER_CALL: usize = 8;
 /// Notifications written per call: each may be a whole lookup. Reaction: a further wake-up is asked for at once.
 pub const NOTIFICATIONS_PER_CALL: usize = 64;
 /// Octets of notifications written per call, for the same reason and with the same reaction.

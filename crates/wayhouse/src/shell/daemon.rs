@@ -155,6 +155,8 @@ impl Daemon {
         } else if config.dns.addresses.is_empty() {
             config.dns.addresses = own_addresses(&served.dns);
         }
+        // All listeners have one port, or clients are told that of the first.
+        config.dns.tcp_port = served.dns.first().map(SocketAddr::port);
         let zones = config.dns.zones.iter().map(|zone| zone.to_string().trim_end_matches('.').to_owned()).collect();
         let mut node = Node::new(config, seed()?);
         let report = archive.restore(|restored| node.restore(clock.now(), restored).is_ok())?;

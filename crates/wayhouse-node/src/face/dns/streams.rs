@@ -1,19 +1,21 @@
 //! Connections: sessions of the DSO engine, the plain questions asked on them (RFC 7766), and what is pushed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use wayhouse_proto::dns::dso_session::{Happened, Role, Session, Settings};
 use wayhouse_proto::dns::instances::spread_delay_ms;
 use wayhouse_proto::dns::push;
-use wayhouse_proto::io::{Destination, StreamId, Wakeup};
-use wayhouse_wire::dns::{Compressor, Flags, Header, Message, Rcode};
+use wayhouse_proto::io::{Destination, StreamId, Transmit, Wakeup};
+use wayhouse_wire::dns::{Compressor, Flags, Header, Message, Opcode, Rcode};
 
 use super::Counters;
 use super::authority::{self, Way};
 use super::index::{Index, RecordChange};
 use super::push::{Listening, Push, Telling, Wish};
+use super::update::{self, Outcome};
 use crate::config;
 use crate::limits::{DNS_STREAM_IDLE, DNS_STREAM_OCTETS_HELD_MAX, DNS_STREAM_OCTETS_PER_CALL, DNS_STREAMS_MAX};
 
@@ -48,6 +50,8 @@ enum Due {
 struct Stream {
     session: Session,
     listening: Listening,
+    /// Who is at the other end.
+    remote: SocketAddr,
     /// When a whole message arrived last: octets that trickle in hold no place.
     used: Instant,
     /// Whether questions were left over when a bound was met.
@@ -62,6 +66,18 @@ pub(super) struct Parts<'p> {
     pub(super) index: &'p Index,
     pub(super) compressor: &'p mut Compressor,
     pub(super) counts: &'p mut Counters,
+}
+
+/// Decides about an update from somewhere.
+pub(super) type Decide<'d> = &'d mut dyn FnMut(SocketAddr, &Message<'_>) -> Option<Outcome>;
+
+/// What became of a connection that was served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Served {
+    /// Whether it goes on.
+    pub(super) is_open: bool,
+    /// The change that must be on disk before what was appended leaves; 0 for none.
+    pub(super) durable_after: u64,
 }
 
 impl Stream {
@@ -101,13 +117,13 @@ impl Streams {
         self.table.len()
     }
     /// Takes a connection; false when there are as many as may be.
-    pub(super) fn open(&mut self, now: Instant, id: StreamId) -> bool {
+    pub(super) fn open(&mut self, now: Instant, id: StreamId, remote: SocketAddr) -> bool {
         if self.table.len() >= DNS_STREAMS_MAX {
             return false;
         }
         let session = Session::new(now, Role::Server, Arc::clone(&self.settings));
         let listening = self.push.listening();
-        self.table.insert(id, Stream { session, listening, used: now, is_unfinished: false, turn: None });
+        self.table.insert(id, Stream { session, listening, remote, used: now, is_unfinished: false, turn: None });
         self.plan(id);
         true
     }
@@ -117,16 +133,25 @@ impl Streams {
             stream.session.handle_data(bytes);
         }
     }
-    /// Answers what was asked; whether the connection goes on.
-    pub(super) fn serve(&mut self, now: Instant, id: StreamId, parts: Parts<'_>, out: &mut Vec<u8>) -> bool {
-        let Some(stream) = self.table.get_mut(&id) else { return true };
+    /// Answers what was asked.
+    pub(super) fn serve(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        parts: Parts<'_>,
+        decide: Decide<'_>,
+        out: &mut Vec<u8>,
+    ) -> Served {
+        let mut served = Served { is_open: true, durable_after: 0 };
+        let Some(stream) = self.table.get_mut(&id) else { return served };
+        let ended = |served| Served { is_open: false, ..served };
         let start = out.len();
         stream.is_unfinished = false;
         let mut thrown_away = 0;
         loop {
             if out.len() - start + thrown_away >= DNS_STREAM_OCTETS_PER_CALL {
                 if stream.session.memory_octets() > DNS_STREAM_OCTETS_HELD_MAX {
-                    return false;
+                    return ended(served);
                 }
                 stream.is_unfinished = true;
                 break;
@@ -138,11 +163,21 @@ impl Streams {
             }
             let due = match happened {
                 None => break,
-                Some(Happened::Ended(_)) => return false,
+                Some(Happened::Ended(_)) => return ended(served),
                 Some(Happened::Dns(bytes)) => {
                     let Some(header) = Header::peek(bytes).filter(|header| !header.is_response()) else { continue };
                     parts.counts.tcp_queries += 1;
                     match Message::decode(bytes) {
+                        Ok(query) if header.flags.opcode() == Opcode::UPDATE => {
+                            let octets_max = self.udp_octets_max;
+                            let way = Way { octets_max, is_datagram: false, is_curt: false, cookie: None };
+                            let Some(outcome) = decide(stream.remote, &query) else { continue };
+                            parts.counts.note_update(outcome);
+                            update::answer(parts.compressor, &query, outcome, way, &mut self.answer);
+                            served.durable_after = served.durable_after.max(outcome.durable_after);
+                            // What it changed is read before anything else is asked.
+                            stream.is_unfinished = outcome.durable_after > 0;
+                        }
                         Ok(query) => {
                             let octets_max = self.udp_octets_max;
                             let way = Way { octets_max, is_datagram: false, is_curt: false, cookie: None };
@@ -166,16 +201,19 @@ impl Streams {
                 Some(Happened::Response { .. } | Happened::Cancelled { .. } | Happened::Timeouts(_)) => Due::Nothing,
             };
             match due {
-                Due::Answer if stream.session.send_dns(now, &self.answer, out).is_err() => return false,
+                Due::Answer if stream.session.send_dns(now, &self.answer, out).is_err() => return ended(served),
                 Due::Answer | Due::Nothing => {}
                 Due::Wish(wish) => {
                     let mut telling = Telling { now, index: parts.index, compressor: parts.compressor, out };
                     self.push.handle(&mut telling, id, &mut stream.session, &mut stream.listening, wish);
                 }
             }
+            if stream.is_unfinished {
+                break;
+            }
         }
         self.plan(id);
-        true
+        served
     }
     /// Tells everybody what changed; the connections that are to be looked at are named.
     pub(super) fn tell(
@@ -184,13 +222,13 @@ impl Streams {
         changes: &[RecordChange],
         parts: Parts<'_>,
         out: &mut Vec<u8>,
-        waiting: &mut VecDeque<(Destination, usize)>,
+        waiting: &mut VecDeque<Transmit>,
     ) -> BTreeSet<StreamId> {
         let mut told = BTreeSet::new();
         let Parts { index, compressor, .. } = parts;
         let mut send = |id, out: &mut Vec<u8>, start: usize| {
             if out.len() > start {
-                waiting.push_back((Destination::Stream(id), out.len() - start));
+                waiting.push_back(to_stream(id, out.len() - start));
             }
         };
         for change in changes {
@@ -244,13 +282,13 @@ impl Streams {
         now: Instant,
         id: StreamId,
         out: &mut Vec<u8>,
-        waiting: &mut VecDeque<(Destination, usize)>,
+        waiting: &mut VecDeque<Transmit>,
     ) {
         let Some(stream) = self.table.get_mut(&id) else { return };
         let start = out.len();
         stream.session.handle_timeout(now, out);
         if out.len() > start {
-            waiting.push_back((Destination::Stream(id), out.len() - start));
+            waiting.push_back(to_stream(id, out.len() - start));
         }
         let is_idle = now.saturating_duration_since(stream.used) >= DNS_STREAM_IDLE;
         if is_idle && !stream.is_unfinished && !stream.session.is_established() {
@@ -274,4 +312,8 @@ impl Streams {
             self.turns.insert((wanted, id));
         }
     }
+}
+
+fn to_stream(id: StreamId, octets: usize) -> Transmit {
+    Transmit { to: Destination::Stream(id), octets, durable_after: 0 }
 }

@@ -1,4 +1,5 @@
-//! What every zone has without any entry: SOA, NS, and for browsers the domains to look in (RFC 6763 §11).
+//! What every zone has without any entry: SOA, NS, for browsers the domains to look in (RFC 6763 §11), and for hosts where
+//! to register (RFC 9665 §3.1.1).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -17,8 +18,10 @@ const STATIC_TTL_S: u32 = 3_600;
 /// REFRESH, RETRY and EXPIRE as DP17 recommends them; nobody transfers these zones. MINIMUM, for how long a name that is
 /// not there may count as missing, is as short as for a zone that changes by the second.
 const SOA_TIMES_S: [u32; 4] = [7_200, 3_600, 86_400, 10];
-/// Browsing, default browsing, browsing for old clients (DN9). `r` and `dr` name domains that take updates: ours do not.
+/// Browsing, default browsing, browsing for old clients (DN9); and where updates are taken, registering and default
+/// registering (SR1, SR30).
 const ENUMERATIONS: [&[u8]; 3] = [b"b", b"db", b"lb"];
+const REGISTRATIONS: [&[u8]; 2] = [b"r", b"dr"];
 
 /// Makes the zones of the configuration and their own records.
 pub(super) fn enter(index: &mut Index, claims: &mut Claims, config: &config::Dns) {
@@ -26,11 +29,13 @@ pub(super) fn enter(index: &mut Index, claims: &mut Claims, config: &config::Dns
     claims.reserve(SERVER_LABEL);
     let Ok(server) = first.prefixed(label(SERVER_LABEL).as_ref()) else { return };
     // Outer zones first.
-    let mut zones: Vec<&Name> = config.zones.iter().collect();
+    let registration_zone = config.registration_zone();
+    let mut zones: Vec<&Name> = config.zones.iter().chain(&registration_zone).collect();
     zones.sort_by_key(|zone| zone.labels().count());
     for zone in zones {
-        enter_zone(index, zone, zone, &server);
-        enter_enumeration(index, zone, zone);
+        enter_zone(index, zone, if config.zones.contains(zone) { zone } else { first }, &server);
+        enter_enumeration(index, config, zone, zone);
+        enter_registrar(index, config, zone, &server);
     }
     for address in &config.addresses {
         let (rtype, rdata): (_, Box<[u8]>) = match address {
@@ -46,7 +51,7 @@ pub(super) fn enter(index: &mut Index, claims: &mut Claims, config: &config::Dns
     }
     for network in &config.reverse {
         // DP22, DN9: under the name of the network's first address, which its hosts compute from address and mask.
-        enter_enumeration(index, &reverse_name(base_address(network)), first);
+        enter_enumeration(index, config, &reverse_name(base_address(network)), first);
     }
 }
 
@@ -68,8 +73,25 @@ fn enter_zone(index: &mut Index, apex: &Name, home: &Name, server: &Name) {
     }
 }
 
-fn enter_enumeration(index: &mut Index, below: &Name, domain: &Name) {
-    for kind in ENUMERATIONS {
+/// SR1: where to send updates for a zone.
+fn enter_registrar(index: &mut Index, config: &config::Dns, zone: &Name, server: &Name) {
+    if !config.takes_updates() {
+        return;
+    }
+    for (service, port) in [(&b"_dnssd-srp"[..], config.tcp_port), (b"_dnssd-srp-tls", config.tls_port)] {
+        let Some(port) = port else { continue };
+        let mut rdata = vec![0; 4];
+        rdata.extend_from_slice(&port.to_be_bytes());
+        rdata.extend_from_slice(server.wire());
+        if let Ok(name) = Name::from_labels([service, b"_tcp"].into_iter().chain(zone.labels())) {
+            index.add(&name, Rtype::SRV, STATIC_TTL_S, rdata.into());
+        }
+    }
+}
+
+fn enter_enumeration(index: &mut Index, config: &config::Dns, below: &Name, domain: &Name) {
+    let registrations = if config.takes_updates() { &REGISTRATIONS[..] } else { &[] };
+    for &kind in ENUMERATIONS.iter().chain(registrations) {
         let labels = [kind, b"_dns-sd", b"_udp"].into_iter().chain(below.labels());
         if let Ok(name) = Name::from_labels(labels) {
             index.add(&name, Rtype::PTR, STATIC_TTL_S, domain.wire().into());
