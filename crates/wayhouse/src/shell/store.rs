@@ -32,6 +32,7 @@ mod block;
 mod index;
 mod journal;
 mod record;
+mod services;
 mod space;
 
 /// Changes that may wait for the disk. Reaction: the loop reads no further input until some are written.

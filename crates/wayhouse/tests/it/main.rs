@@ -17,3 +17,4 @@ mod http_rest;
 mod page;
 mod restart;
 mod running;
+mod srp;

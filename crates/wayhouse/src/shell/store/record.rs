@@ -17,7 +17,7 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 use wayhouse_registry::{Credentials, EntryId, Origin, Registrant};
 
-mod services;
+use super::services;
 
 /// Octets in front of a body.
 const PREFIX_OCTETS: usize = 4 + 8;
@@ -292,7 +292,7 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
 }
 
 /// The registry's bounds keep every count far below what two octets hold.
-fn put_count(out: &mut Vec<u8>, count: usize) {
+pub(super) fn put_count(out: &mut Vec<u8>, count: usize) {
     out.extend_from_slice(&u16::try_from(count).expect("counts are bounded by the registry").to_le_bytes());
 }
 
@@ -301,7 +301,7 @@ fn put_option(out: &mut Vec<u8>, octets: Option<&[u8]>) {
     out.extend_from_slice(octets.unwrap_or_default());
 }
 
-fn put_address(out: &mut Vec<u8>, address: Option<IpAddr>) {
+pub(super) fn put_address(out: &mut Vec<u8>, address: Option<IpAddr>) {
     match address {
         None => out.push(0),
         Some(IpAddr::V4(address)) => {
@@ -325,23 +325,23 @@ fn put_source(out: &mut Vec<u8>, source: Option<SocketAddr>) {
 }
 
 /// What is left of a record's content. `None` from any method: it ends too early or holds what was never written.
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, octets: usize) -> Option<&'a [u8]> {
+    pub(super) fn take(&mut self, octets: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(octets)?;
         self.0 = rest;
         Some(taken)
     }
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (taken, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(*taken)
     }
-    fn octet(&mut self) -> Option<u8> {
+    pub(super) fn octet(&mut self) -> Option<u8> {
         self.array().map(|[octet]| octet)
     }
-    fn count(&mut self) -> Option<u16> {
+    pub(super) fn count(&mut self) -> Option<u16> {
         self.array().map(u16::from_le_bytes)
     }
     fn text(&mut self) -> Option<Box<str>> {
@@ -360,7 +360,7 @@ impl<'a> Reader<'a> {
         let expires_ms = u64::from_le_bytes(self.array()?);
         Some(StoredLease { lifetime_s, expires_ms })
     }
-    fn address(&mut self) -> Option<Option<IpAddr>> {
+    pub(super) fn address(&mut self) -> Option<Option<IpAddr>> {
         match self.octet()? {
             0 => Some(None),
             4 => self.array::<4>().map(|octets| Some(IpAddr::from(octets))),

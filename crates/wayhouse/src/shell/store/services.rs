@@ -9,10 +9,10 @@
 use wayhouse_registry::{ServiceHost, ServiceInstance, ServiceOffer};
 use wayhouse_wire::dns::{Name, NameRef};
 
-use super::{Reader, put_address, put_count};
+use super::record::{Reader, put_address, put_count};
 
 /// Appends the services of a host.
-pub(super) fn put(out: &mut Vec<u8>, services: &ServiceHost) {
+pub fn put(out: &mut Vec<u8>, services: &ServiceHost) {
     put_octets(out, services.name.wire());
     put_octets(out, &services.key);
     out.extend_from_slice(&services.key_lease_s.to_le_bytes());
@@ -56,7 +56,7 @@ fn put_octets(out: &mut Vec<u8>, octets: &[u8]) {
 }
 
 /// Reads them; `None` when they make no sense.
-pub(super) fn read(reader: &mut Reader<'_>) -> Option<ServiceHost> {
+pub fn read(reader: &mut Reader<'_>) -> Option<ServiceHost> {
     Some(ServiceHost {
         name: reader.name()?,
         key: reader.octets()?,
