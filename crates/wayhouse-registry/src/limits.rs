@@ -58,7 +58,7 @@ pub const SERVICE_INSTANCES_MAX: usize = 64;
 /// Addresses of one host that registers services. Reaction: `Refusal::Full`.
 pub const SERVICE_ADDRESSES_MAX: usize = 16;
 
-/// Subtypes, and TXT records, of one service instance, each. Reaction: `Refusal::Full`.
+/// Subtypes, and TXT records, of one service instance, and further names of one host, each. Reaction: `Refusal::Full`.
 pub const SERVICE_PARTS_MAX: usize = 16;
 
 /// Distinct terms (attribute names and single values, of a registrant and its links) that text of so many octets may

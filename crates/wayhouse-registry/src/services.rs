@@ -23,6 +23,8 @@ pub struct ServiceHost {
     pub addresses: Box<[IpAddr]>,
     /// Time to live of its address records, seconds.
     pub ttl_s: u32,
+    /// Other names that lead to it, such as those for people (draft-lemon-stateful-dnssd-00 §4.2).
+    pub aliases: Box<[Name]>,
     /// Its service instances, and names of some that it had.
     pub instances: Box<[ServiceInstance]>,
 }
@@ -70,7 +72,8 @@ impl ServiceHost {
             size_of::<ServiceInstance>() + instance.name.wire().len() + instance.offer.as_ref().map_or(0, offered)
         };
         let own = size_of::<ServiceHost>() + self.name.wire().len() + self.key.len();
-        own + size_of_val(&*self.addresses) + self.instances.iter().map(instance).sum::<usize>()
+        let aliases: usize = self.aliases.iter().map(|name| size_of::<Name>() + name.wire().len()).sum();
+        own + aliases + size_of_val(&*self.addresses) + self.instances.iter().map(instance).sum::<usize>()
     }
 
     /// Seconds from the entry's renewal for which any of its names stays reserved (SR26). What the host is reserved for may

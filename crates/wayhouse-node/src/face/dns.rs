@@ -203,7 +203,7 @@ impl Names {
         let mut displaced = Vec::new();
         // A name that is only kept can wait.
         let offered = services.instances.iter().filter(|instance| instance.offer.is_some());
-        for name in offered.map(|instance| &instance.name).chain([&services.name]) {
+        for name in offered.map(|instance| &instance.name).chain(&services.aliases).chain([&services.name]) {
             let relative = labels(name.labels());
             let Some(Holder::Entry(other)) = self.claims.holder(&relative) else { continue };
             if other == id {
@@ -283,8 +283,14 @@ impl Names {
                     return;
                 }
                 let way = Way { octets_max: config.udp_octets_max, is_datagram: true, is_curt, cookie };
-                let mut desk =
-                    Desk { now, from: meta.remote, config, registry: context.registry, claims: &self.claims };
+                let mut desk = Desk {
+                    now,
+                    from: meta.remote,
+                    config,
+                    registry: context.registry,
+                    claims: &self.claims,
+                    index: &self.index,
+                };
                 let Some(outcome) = self.registrar.decide(&mut desk, &query, true) else { return };
                 durable_after = outcome.durable_after;
                 self.counts.note_update(outcome);
@@ -343,9 +349,9 @@ impl Names {
     fn serve_stream(&mut self, context: &mut Context<'_>, stream: StreamId) {
         let start = self.octets.len();
         let parts = streams::Parts { index: &self.index, compressor: &mut self.compressor, counts: &mut self.counts };
-        let (now, config, claims) = (context.now, &context.config.dns, &self.claims);
+        let (now, config, claims, index) = (context.now, &context.config.dns, &self.claims, &self.index);
         let mut decide = |from, message: &Message<'_>| {
-            let mut desk = Desk { now, from, config, registry: &mut *context.registry, claims };
+            let mut desk = Desk { now, from, config, registry: &mut *context.registry, claims, index };
             self.registrar.decide(&mut desk, message, false)
         };
         let served = self.streams.serve(now, stream, parts, &mut decide, &mut self.octets);

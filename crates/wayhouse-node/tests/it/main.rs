@@ -7,6 +7,7 @@ mod dns_names;
 mod dns_push;
 mod dns_update;
 mod dns_update_leases;
+mod dns_update_plain;
 mod extensions;
 mod freshness;
 mod groups;

@@ -1,6 +1,7 @@
 //! A device that registers by update, in a bottle: what it sends is written record by record, and signed with its key.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use wayhouse_node::Config;
 use wayhouse_node::config::Network;
@@ -21,6 +22,8 @@ pub const WALL_S: u64 = 1_800_000_000;
 /// Where requesters send from.
 pub const SENSOR: &str = "[2001:db8::a]:49152";
 
+static MESSAGE_IDS: AtomicU16 = AtomicU16::new(1);
+
 /// A device with a key.
 pub struct Requester {
     key: SigningKey,
@@ -33,7 +36,6 @@ pub struct Requester {
     pub lines: String,
     /// Seconds since 1970 by its clock; 0 for none.
     pub wall_s: u64,
-    id: u16,
 }
 
 /// A device whose key is made from a number.
@@ -45,7 +47,6 @@ pub fn requester(host: &str, key: u8) -> Requester {
         lease: vec![7_200, 1_209_600],
         lines: String::new(),
         wall_s: WALL_S,
-        id: 0,
     }
 }
 
@@ -103,10 +104,11 @@ impl Requester {
     }
     /// The message without a signature.
     pub fn unsigned(&mut self) -> Vec<u8> {
-        self.id += 1;
+        // Two messages that are the same would count as one that is repeated.
+        let id = MESSAGE_IDS.fetch_add(1, Ordering::Relaxed);
         let (mut out, mut compressor) = (Vec::new(), Compressor::default());
         let flags = Flags::new(Opcode::UPDATE, Rcode::NOERROR);
-        let mut writer = MessageWriter::new(&mut out, &mut compressor, self.id, flags, 65_535);
+        let mut writer = MessageWriter::new(&mut out, &mut compressor, id, flags, 65_535);
         let zone = Name::parse(&self.zone).expect("a zone");
         writer.question(zone.as_ref(), Rtype::SOA, Class::IN).expect("room");
         for line in self.lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -120,7 +122,8 @@ impl Requester {
                 _ => (Class::IN, words[2].parse().expect("a number"), words[3], &words[4..]),
             };
             let rtype: Rtype = rtype.parse().expect("a type");
-            let data = if class == Class::ANY || rtype == Rtype::ANY { Vec::new() } else { self.data(rtype, data) };
+            let is_bare = class == Class::ANY || rtype == Rtype::ANY || class == Class::NONE && data.is_empty();
+            let data = if is_bare { Vec::new() } else { self.data(rtype, data) };
             writer.record(section, self.name(words[0]).as_ref(), rtype, class, ttl_s, &data).expect("room");
         }
         let opt = Opt { udp_octets_max: 1232, rcode: OptRcode::NOERROR, is_dnssec_ok: false };

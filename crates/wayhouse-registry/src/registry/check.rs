@@ -142,6 +142,9 @@ pub(super) fn check_services(origin: Origin, services: Option<&Arc<ServiceHost>>
     if services.addresses.len() > SERVICE_ADDRESSES_MAX {
         return Err(Refusal::Full { bound: "SERVICE_ADDRESSES_MAX" });
     }
+    if services.aliases.len() > SERVICE_PARTS_MAX {
+        return Err(Refusal::Full { bound: "SERVICE_PARTS_MAX" });
+    }
     let mut offers = services.instances.iter().filter_map(|instance| instance.offer.as_ref());
     if offers.any(|offer| offer.subtypes.len() > SERVICE_PARTS_MAX || offer.texts.len() > SERVICE_PARTS_MAX) {
         return Err(Refusal::Full { bound: "SERVICE_PARTS_MAX" });

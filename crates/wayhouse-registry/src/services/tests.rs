@@ -17,7 +17,15 @@ fn instance(key_lease_s: u32, lease_s: u32, renewed_before_ms: u64) -> ServiceIn
 fn host(instances: Vec<ServiceInstance>) -> ServiceHost {
     let name = Name::parse("lamp").expect("a name");
     let addresses = Box::new(["192.0.2.1".parse().expect("an address")]);
-    ServiceHost { name, key: Box::new([0; 68]), key_lease_s: 100, addresses, ttl_s: 120, instances: instances.into() }
+    ServiceHost {
+        name,
+        key: Box::new([0; 68]),
+        key_lease_s: 100,
+        addresses,
+        ttl_s: 120,
+        aliases: Box::new([]),
+        instances: instances.into(),
+    }
 }
 
 #[test]

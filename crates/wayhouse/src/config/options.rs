@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use wayhouse_node::config::{AnonymousPolicy, Network, Push, Updates};
+use wayhouse_node::config::{AnonymousPolicy, Network, Push, UpdateDialect, Updates};
 use wayhouse_proto::coap::endpoint::Amplification;
 use wayhouse_wire::dialect::{DsoDialect, PushDialect};
 
@@ -291,6 +291,8 @@ const LEVELS: &Words<tracing::Level> = &[
     ("trace", tracing::Level::TRACE),
 ];
 const UPDATES: &Words<Updates> = &[("signed", Updates::Signed), ("off", Updates::Off)];
+const UPDATE_DIALECTS: &Words<UpdateDialect> =
+    &[("srp", UpdateDialect::Srp), ("stateful-dnssd", UpdateDialect::StatefulDnssd)];
 const PUSH: &Words<Push> = &[("tls", Push::Tls), ("plain", Push::Plain)];
 const PUSH_DIALECTS: &Words<PushDialect> =
     &[("rfc8765", PushDialect::Rfc8765), ("push-10", PushDialect::Push10), ("push-12", PushDialect::Push12)];
@@ -659,6 +661,17 @@ pub const OPTIONS: &[Setting] = &[
             Ok(())
         },
         "Whether hosts may register themselves and their services by signed updates (SRP, RFC 9665)."
+    ),
+    setting!(
+        "dns.update_dialect",
+        Kind::Choice(&["srp", "stateful-dnssd"]),
+        |settings| word_of(UPDATE_DIALECTS, &settings.node.dns.update_dialect),
+        |settings, value| {
+            settings.node.dns.update_dialect = of_word(UPDATE_DIALECTS, value)?;
+            Ok(())
+        },
+        "Which updates are taken: those of SRP, or besides plain ones that are signed, as draft-lemon-stateful-dnssd and",
+        "nsupdate send them."
     ),
     setting!(
         "dns.update_sources",

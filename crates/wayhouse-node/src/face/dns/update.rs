@@ -15,7 +15,7 @@
 //! - Checks of signatures are rationed. Beyond, a datagram is not answered, for its sender repeats it; on a connection the
 //!   answer is SERVFAIL.
 //! - A signature without times is taken, from devices without a clock. It could be repeated by others later on; whoever
-//!   minds has devices with clocks.
+//!   minds has devices with clocks. Which signatures were seen is forgotten with a restart.
 //! - SR21: addresses that mean nothing to others (unspecified, multicast, link-local, loopback unless it comes from there)
 //!   are left out.
 //! - An instance that a host with the same key had registered moves to the host of the later update.
@@ -42,12 +42,14 @@ use wayhouse_wire::dns::{
 };
 
 use super::authority::Way;
+use super::index::Index;
 use super::naming::{Claims, Holder, labels};
-use crate::config::{self, LEASE_MIN_S};
+use crate::config::{self, LEASE_MIN_S, UpdateDialect};
 use crate::limits::EXPIRIES_PER_CALL;
 
 mod entry;
 mod merge;
+mod plain;
 
 /// What deciding takes.
 pub(super) struct Desk<'d> {
@@ -57,6 +59,7 @@ pub(super) struct Desk<'d> {
     pub(super) config: &'d config::Dns,
     pub(super) registry: &'d mut Registry,
     pub(super) claims: &'d Claims,
+    pub(super) index: &'d Index,
 }
 
 /// What became of an update.
@@ -99,6 +102,17 @@ impl Granted {
     }
 }
 
+/// What an update wants, whatever text it follows.
+#[derive(Debug)]
+pub(super) struct Wish<'a> {
+    pub(super) update: ServiceUpdate<'a>,
+    /// Further names of the host that it adds.
+    pub(super) aliases: Vec<Name>,
+    pub(super) granted: Granted,
+    /// Whether its prerequisites hold.
+    pub(super) condition: Result<(), Fault>,
+}
+
 /// Who registers hosts.
 #[derive(Debug)]
 pub(super) struct Registrar {
@@ -137,34 +151,55 @@ impl Registrar {
     }
 
     fn try_decide(&mut self, desk: &mut Desk<'_>, message: &Message<'_>) -> Result<Outcome, Fault> {
-        let from = desk.from.ip().to_canonical();
         if !desk.config.takes_updates() {
             return Err(Fault::NotOffered);
         }
         let update = Update::of(*message).map_err(|fault| Fault::Form(fault.into()))?;
-        if update.class() != Class::IN || !is_registration_zone(desk.config, update.zone()) {
+        // SR12: what is no registration may be one of another text, where the configuration says so.
+        let is_plain_taken = desk.config.update_dialect == UpdateDialect::StatefulDnssd;
+        let is_forward = is_registration_zone(desk.config, update.zone());
+        if update.class() != Class::IN || !(is_forward || is_plain_taken && desk.index.is_apex(update.zone())) {
             return Err(Fault::OtherZone);
         }
         // SR21
-        if !desk.config.update_sources.iter().any(|network| network.contains(from)) {
+        if !desk.config.update_sources.iter().any(|network| network.contains(desk.from.ip())) {
             return Err(Fault::Stranger);
         }
-        // SR12
-        let update = ServiceUpdate::read(&update).map_err(Fault::Form)?;
-        let endpoint_name = entry::endpoint_name(&update.host.name).ok_or(Fault::ForbiddenName)?;
-        let owner = owner_of(&update.host.key);
+        match ServiceUpdate::read(&update) {
+            Ok(read) if is_forward => {
+                let granted = Granted::of(read.lease, desk.config);
+                let lease = Some(granted.answer(read.lease));
+                let wish = Wish { update: read, aliases: Vec::new(), granted, condition: Ok(()) };
+                Ok(Outcome { lease, ..self.carry_out(desk, message, &wish)? })
+            }
+            Err(SrpFault::Update(fault)) => Err(Fault::Form(fault.into())),
+            Err(fault) if !is_plain_taken => Err(Fault::Form(fault)),
+            _ if is_forward => {
+                let held = plain::held(desk, &update)?;
+                let wish = plain::read(desk, &update, held.as_deref())?;
+                self.carry_out(desk, message, &wish)
+            }
+            // What addresses lead back to follows from what hosts register.
+            _ => plain::check_reverse(desk, &update).map(|()| Outcome::of(Rcode::NOERROR)),
+        }
+    }
+
+    /// Does what an update says, if it is signed by whose names it is about.
+    fn carry_out(&mut self, desk: &mut Desk<'_>, message: &Message<'_>, wish: &Wish<'_>) -> Result<Outcome, Fault> {
+        let host = &wish.update.host;
+        let endpoint_name = entry::endpoint_name(&host.name).ok_or(Fault::ForbiddenName)?;
+        let owner = owner_of(&host.key);
         // SR13: first whose names they are, then whether it is they.
-        check_names(desk, &update, &endpoint_name, &owner)?;
+        check_names(desk, wish, &endpoint_name, &owner)?;
         let wall_s = self.wall_s(desk.now).ok_or(Fault::NoClock)?;
         let new_verifier = || Verifier::new(desk.now, Settings::default(), &mut self.rng);
         let verifier = self.verifier.get_or_insert_with(new_verifier);
-        let verified = verifier.verify(desk.now, wall_s, from, message, &update.host.key)?;
-        let granted = Granted::of(update.lease, desk.config);
+        let verified = verifier.verify(desk.now, wall_s, desk.from.ip().to_canonical(), message, &host.key)?;
         let durable_after = match verified {
-            Verified::First => register(desk, &update, &endpoint_name, owner, granted)?,
-            Verified::Repeated => standing(desk, &update, &endpoint_name)?,
+            Verified::First => register(desk, wish, &endpoint_name, owner)?,
+            Verified::Repeated => standing(desk, wish, &endpoint_name)?,
         };
-        Ok(Outcome { rcode: Rcode::NOERROR, lease: Some(granted.answer(update.lease)), durable_after })
+        Ok(Outcome { rcode: Rcode::NOERROR, lease: None, durable_after })
     }
 
     fn wall_s(&self, now: Instant) -> Option<u64> {
@@ -214,13 +249,15 @@ impl Registrar {
 
 /// Why an update is not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+pub(super) enum Fault {
     NotOffered,
     OtherZone,
     Stranger,
     Form(SrpFault),
     ForbiddenName,
     Taken,
+    /// A prerequisite does not hold; what RFC 2136 §3.2 answers.
+    Unmet(Rcode),
     NoClock,
     OverQuota,
     Signature,
@@ -239,6 +276,7 @@ impl Fault {
             Fault::Form(SrpFault::Update(fault)) => fault.rcode(),
             // SR13: have the host choose another name.
             Fault::Taken => Rcode::YXDOMAIN,
+            Fault::Unmet(rcode) => rcode,
             Fault::Stranger | Fault::Form(_) | Fault::ForbiddenName | Fault::Signature | Fault::TooMuch => {
                 Rcode::REFUSED
             }
@@ -291,12 +329,7 @@ fn is_open_to(desk: &Desk<'_>, id: EntryId, owner: &[u8; 32]) -> bool {
 }
 
 /// SR13, SR26: all names must be free, or the key's already.
-fn check_names(
-    desk: &Desk<'_>,
-    update: &ServiceUpdate<'_>,
-    endpoint_name: &str,
-    owner: &[u8; 32],
-) -> Result<(), Fault> {
+fn check_names(desk: &Desk<'_>, wish: &Wish<'_>, endpoint_name: &str, owner: &[u8; 32]) -> Result<(), Fault> {
     let is_open = |name: &Name| match desk.claims.holder(&labels(name.labels())) {
         None => true,
         Some(Holder::Entry(id)) => is_open_to(desk, id, owner),
@@ -304,25 +337,26 @@ fn check_names(
     };
     let held = desk.registry.by_name(entry::SECTOR, endpoint_name);
     let is_host_open = held.is_none_or(|view| is_open_to(desk, view.registrant.id, owner));
-    let are_open = is_host_open && is_open(&update.host.name);
-    if are_open && update.services.iter().all(|service| is_open(&service.name)) { Ok(()) } else { Err(Fault::Taken) }
+    let services = wish.update.services.iter().map(|service| &service.name);
+    let mut names = services.chain(&wish.aliases).chain([&wish.update.host.name]);
+    if is_host_open && names.all(is_open) { Ok(()) } else { Err(Fault::Taken) }
+}
+
+/// What a host has that an update is about, as far as its key holds it.
+fn had_by(desk: &Desk<'_>, endpoint_name: &str, owner: &[u8; 32]) -> Option<(EntryId, merge::Had)> {
+    let view = desk.registry.by_name(entry::SECTOR, endpoint_name)?;
+    let services = view.registrant.services.clone()?;
+    let age = view.lease.age(desk.now);
+    let is_owner = view.registrant.owner.public_key == Some(*owner);
+    is_owner.then(|| (view.registrant.id, merge::Had { services, age, is_active: view.is_active }))
 }
 
 /// Does what an update says; the number of the change.
-fn register(
-    desk: &mut Desk<'_>,
-    update: &ServiceUpdate<'_>,
-    endpoint_name: &str,
-    owner: [u8; 32],
-    granted: Granted,
-) -> Result<u64, Fault> {
-    let held = desk.registry.by_name(entry::SECTOR, endpoint_name);
-    let held = held.filter(|view| view.registrant.owner.public_key == Some(owner));
-    let had = held.and_then(|view| {
-        let services = view.registrant.services.clone()?;
-        Some(merge::Had { services, age: view.lease.age(desk.now), is_active: view.is_active })
-    });
-    let held_id = held.map(|view| view.registrant.id);
+fn register(desk: &mut Desk<'_>, wish: &Wish<'_>, endpoint_name: &str, owner: [u8; 32]) -> Result<u64, Fault> {
+    wish.condition?;
+    let Wish { update, granted, .. } = wish;
+    let had = had_by(desk, endpoint_name, &owner);
+    let held_id = had.as_ref().map(|(id, _)| *id);
     // SR18
     if granted.lease_s == 0 && (held_id.is_none() || granted.key_lease_s == 0) {
         return match held_id {
@@ -330,8 +364,9 @@ fn register(
             Some(id) => Ok(desk.registry.evict(desk.now, id)?.0),
         };
     }
-    let services = merge::merge(had.as_ref(), update, granted, desk.from.ip().to_canonical()).ok_or(Fault::TooMuch)?;
-    let moved: Vec<EntryId> = update
+    let from = desk.from.ip().to_canonical();
+    let services = merge::merge(had.as_ref().map(|(_, had)| had), wish, from).ok_or(Fault::TooMuch)?;
+    let moved: BTreeSet<EntryId> = update
         .services
         .iter()
         .filter_map(|service| match desk.claims.holder(&labels(service.name.labels())) {
@@ -353,10 +388,17 @@ fn register(
 }
 
 /// Whether what a repeated update did still stands: then the number of the change that its answer waits for.
-fn standing(desk: &Desk<'_>, update: &ServiceUpdate<'_>, endpoint_name: &str) -> Result<u64, Fault> {
+fn standing(desk: &Desk<'_>, wish: &Wish<'_>, endpoint_name: &str) -> Result<u64, Fault> {
     let held = desk.registry.by_name(entry::SECTOR, endpoint_name);
+    if let Err(fault) = wish.condition {
+        // The first one may have made the condition untrue by being done, or was not done because it was untrue.
+        let services = held.filter(|view| view.is_active).and_then(|view| view.registrant.services.as_ref());
+        if !services.is_some_and(|services| merge::says(services, wish)) {
+            return Err(fault);
+        }
+    }
     let is_active = held.is_some_and(|view| view.is_active);
-    if is_active != (update.lease.lease_s > 0) {
+    if is_active != (wish.granted.lease_s > 0) {
         return Err(Fault::NotDone);
     }
     let change = held.and_then(|view| desk.registry.last_change_of(view.registrant.id));

@@ -7,7 +7,7 @@ use wayhouse_wire::dns::{Name, NameRef, Rtype};
 
 use super::index::Index;
 use super::naming::{Claims, reverse_name};
-use crate::config::{self, Network};
+use crate::config::{self, Network, UpdateDialect};
 
 /// The label of this server in each zone.
 const SERVER_LABEL: &[u8] = b"ns";
@@ -36,6 +36,7 @@ pub(super) fn enter(index: &mut Index, claims: &mut Claims, config: &config::Dns
         enter_zone(index, zone, if config.zones.contains(zone) { zone } else { first }, &server);
         enter_enumeration(index, config, zone, zone);
         enter_registrar(index, config, zone, &server);
+        enter_detection(index, config, zone);
     }
     for address in &config.addresses {
         let (rtype, rdata): (_, Box<[u8]>) = match address {
@@ -86,6 +87,23 @@ fn enter_registrar(index: &mut Index, config: &config::Dns, zone: &Name, server:
         if let Ok(name) = Name::from_labels([service, b"_tcp"].into_iter().chain(zone.labels())) {
             index.add(&name, Rtype::SRV, STATIC_TTL_S, rdata.into());
         }
+    }
+}
+
+/// SR30, SR32: that names are kept here statefully, and in which zones those of addresses are.
+fn enter_detection(index: &mut Index, config: &config::Dns, zone: &Name) {
+    if !config.takes_updates() || config.update_dialect != UpdateDialect::StatefulDnssd {
+        return;
+    }
+    let mut point = |label: &[u8], target: &Name| {
+        if let Ok(name) = Name::from_labels([label].into_iter().chain(zone.labels())) {
+            index.add(&name, Rtype::PTR, STATIC_TTL_S, target.wire().into());
+        }
+    };
+    point(b"_mldnssd", zone);
+    for network in &config.reverse {
+        let label: &[u8] = if network.address.is_ipv4() { b"_inaddr_zone" } else { b"_ipv6_zone" };
+        reverse_zones(network).iter().for_each(|apex| point(label, apex));
     }
 }
 

@@ -14,6 +14,7 @@ fn services(key_lease_s: u32) -> Arc<ServiceHost> {
         key_lease_s,
         addresses: Box::new([]),
         ttl_s: 60,
+        aliases: Box::new([]),
         instances: Box::new([instance]),
     })
 }

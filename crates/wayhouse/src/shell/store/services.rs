@@ -1,7 +1,7 @@
 //! The services of an entry as they stand on disk.
 //!
 //! ```text
-//! services  name | key octets | key lease 4 | TTL 4 | addresses | instances        octets  length 4, octets   list  count 2, items
+//! services  name | key octets | key lease 4 | TTL 4 | addresses | names | instances        octets  length 4, octets   list  count 2, items
 //! instance  name | key lease 4 | renewed before 8 | flags 1 | offer, where flags is 1
 //! offer     lease 4 | subtypes | priority 2, weight 2, port 2 | texts | TTL 4      name: uncompressed octets, as octets
 //! ```
@@ -20,6 +20,10 @@ pub fn put(out: &mut Vec<u8>, services: &ServiceHost) {
     put_count(out, services.addresses.len());
     for address in &services.addresses {
         put_address(out, Some(*address));
+    }
+    put_count(out, services.aliases.len());
+    for name in &services.aliases {
+        put_octets(out, name.wire());
     }
     put_count(out, services.instances.len());
     for instance in &services.instances {
@@ -63,6 +67,7 @@ pub fn read(reader: &mut Reader<'_>) -> Option<ServiceHost> {
         key_lease_s: reader.number()?,
         ttl_s: reader.number()?,
         addresses: (0..reader.count()?).map(|_| reader.address()?).collect::<Option<_>>()?,
+        aliases: (0..reader.count()?).map(|_| reader.name()).collect::<Option<_>>()?,
         instances: (0..reader.count()?).map(|_| reader.instance()).collect::<Option<_>>()?,
     })
 }

@@ -234,6 +234,7 @@ async fn sr26_a_reservation_outlives_its_lease_on_disk() {
         key_lease_s,
         addresses: Box::new([]),
         ttl_s: 120,
+        aliases: Box::new([]),
         instances: Box::new([]),
     };
     let signed = |id, key_lease_s| {

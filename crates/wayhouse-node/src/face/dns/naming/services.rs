@@ -3,6 +3,7 @@
 //! | registered | in a zone |
 //! |---|---|
 //! | host, addresses | `HOST`: A, AAAA; each address' reverse name: PTR to the host |
+//! | a further name of the host | PTR to the host |
 //! | an instance with an offer | SRV, TXT; PTR from its type and subtypes, and from the enumeration of types |
 //! | an instance without one | nothing: its name is only kept from others |
 //!
@@ -21,6 +22,12 @@ impl Mapper<'_> {
         let has_host = self.claim_exactly(entry, &host.name);
         if has_host {
             self.map_addresses(host);
+        }
+        for alias in &host.aliases {
+            if self.claim_exactly(entry, alias) && has_host {
+                let to_host = |zone: &Name| below(zone, host.name.labels()).map(|name| name.wire().into());
+                self.add_chosen(alias.labels(), Rtype::PTR, host.ttl_s, to_host);
+            }
         }
         for instance in &host.instances {
             let has_instance = self.claim_exactly(entry, &instance.name);

@@ -7,8 +7,9 @@ use std::time::Duration;
 use wayhouse_proto::dns::srp::{Offer, ServiceDescription, ServiceUpdate};
 use wayhouse_registry::limits::SERVICE_INSTANCES_MAX;
 use wayhouse_registry::{ServiceHost, ServiceInstance, ServiceOffer};
+use wayhouse_wire::dns::Name;
 
-use super::Granted;
+use super::{Granted, Wish};
 use crate::rules::is_link_local;
 
 /// What a host had.
@@ -21,12 +22,9 @@ pub(super) struct Had {
 }
 
 /// What a host has behind an update from an address; `None` when that is too much.
-pub(super) fn merge(
-    had: Option<&Had>,
-    update: &ServiceUpdate<'_>,
-    granted: Granted,
-    from: IpAddr,
-) -> Option<ServiceHost> {
+pub(super) fn merge(had: Option<&Had>, wish: &Wish<'_>, from: IpAddr) -> Option<ServiceHost> {
+    let Wish { update, granted, .. } = wish;
+    let granted = *granted;
     let is_removal = granted.lease_s == 0;
     let mut instances = Vec::new();
     for held in had.iter().flat_map(|had| &had.services.instances) {
@@ -47,6 +45,8 @@ pub(super) fn merge(
         instances.remove(first);
     }
     let addresses = update.host.addresses.iter().map(IpAddr::to_canonical).filter(|&address| is_usable(address, from));
+    let mut aliases: Vec<Name> = if is_removal { Vec::new() } else { wish.aliases.clone() };
+    aliases.dedup();
     Some(ServiceHost {
         name: update.host.name.clone(),
         key: update.host.key_rdata.into(),
@@ -54,6 +54,7 @@ pub(super) fn merge(
         addresses: if is_removal { Box::new([]) } else { addresses.collect() },
         // SR15: not longer than the lease.
         ttl_s: update.host.ttl_s.min(granted.lease_s),
+        aliases: aliases.into(),
         instances: instances.into(),
     })
 }
@@ -90,6 +91,19 @@ fn unmentioned(had: &Had, held: &ServiceInstance, is_removal: bool) -> Option<Se
     }
     let is_over = instance.offer.is_none() && instance.reservation_ends_ms() == 0;
     (!is_over).then_some(instance)
+}
+
+/// Whether what an update wants is so.
+pub(super) fn says(services: &ServiceHost, wish: &Wish<'_>) -> bool {
+    let is_offered = |service: &ServiceDescription<'_>| {
+        let wanted = renewed(service, wish.granted).offer;
+        let held = services.instances.iter().find(|instance| instance.name == service.name);
+        held.and_then(|instance| instance.offer.clone()) == wanted
+    };
+    let mut addresses = wish.update.host.addresses.iter().map(IpAddr::to_canonical);
+    addresses.all(|address| services.addresses.contains(&address))
+        && wish.aliases.iter().all(|alias| services.aliases.contains(alias))
+        && wish.update.services.iter().all(is_offered)
 }
 
 /// What is left of a host's services so long after its renewal.

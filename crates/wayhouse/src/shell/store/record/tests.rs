@@ -60,6 +60,7 @@ fn entries() -> Vec<StoredEntry> {
         key_lease_s: 1_209_600,
         addresses: Box::new(["192.0.2.1".parse().unwrap(), "fd00::1".parse().unwrap()]),
         ttl_s: 60,
+        aliases: Box::new([name("Lamp in the hall")]),
         instances: Box::new([instance(Some(offer)), instance(None)]),
     };
     let signed = Registrant { origin: Origin::Srp, services: Some(services.into()), ..plain.clone() };
