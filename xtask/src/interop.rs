@@ -87,6 +87,8 @@ impl Daemon {
                 "--announce-json",
                 "--set",
                 "dns.push=plain",
+                "--set",
+                "dns.update_dialect=stateful-dnssd",
                 "--data-dir",
             ])
             .arg(&folder)
