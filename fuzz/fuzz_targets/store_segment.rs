@@ -8,6 +8,8 @@ use libfuzzer_sys::fuzz_target;
 mod block;
 #[path = "../../crates/wayhouse/src/shell/store/record.rs"]
 mod record;
+#[path = "../../crates/wayhouse/src/shell/store/services.rs"]
+mod services;
 
 use block::{Blocks, HEADER_OCTETS, Header, PAGE_OCTETS};
 

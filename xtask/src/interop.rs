@@ -89,6 +89,8 @@ impl Daemon {
                 "--announce-json",
                 "--set",
                 "dns.push=plain",
+                "--set",
+                "dns.update_dialect=stateful-dnssd",
                 "--data-dir",
             ])
             .arg(&folder)

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::{command, tree};
 
 /// Debian packages: libcoap's programs, a browser with its driver, namespaces, losses and captures, DNS clients, the tools aiocoap's extras build with.
-const PACKAGES: [&str; 12] = [
+const PACKAGES: [&str; 13] = [
     "libcoap3-bin",
     "chromium",
     "chromium-driver",
@@ -18,8 +18,9 @@ const PACKAGES: [&str; 12] = [
     "automake",
     "libtool",
     "python3-venv",
-    // Clients alone: neither brings a server that would start by itself.
+    // Clients alone: none brings a server that would start by itself.
     "bind9-dnsutils",
+    "bind9-utils",
     "knot-dnsutils",
 ];
 /// The version that the cases were written against.
@@ -44,6 +45,8 @@ pub fn install() -> Result<()> {
         ("nft", "nftables"),
         ("tcpdump", "tcpdump"),
         ("dig", "bind9-dnsutils"),
+        ("nsupdate", "bind9-dnsutils"),
+        ("dnssec-keygen", "bind9-utils"),
         ("kdig", "knot-dnsutils"),
     ]
     .into_iter()

@@ -82,6 +82,7 @@ fn enter_one(
         credentials: owner,
         source: None,
         link_scope: None,
+        services: None,
     };
     registry.register(now, &registration).map(drop)
 }

@@ -11,6 +11,8 @@ pub const EXPIRIES_PER_CALL: usize = 64;
 /// Entries indexed in idle time before somebody looks whether it still is: some 50 microseconds. Reaction: idle time is asked
 /// for again.
 pub const INDEXED_PER_CALL: usize = 16;
+/// Rounds in which faces read what others of them changed meanwhile. Reaction: a further wake-up is asked for at once.
+pub const ROUNDS_PER_CALL: usize = 8;
 /// Notifications written per call: each may be a whole lookup. Reaction: a further wake-up is asked for at once.
 pub const NOTIFICATIONS_PER_CALL: usize = 64;
 /// Octets of notifications written per call, for the same reason and with the same reaction.

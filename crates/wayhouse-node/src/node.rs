@@ -134,10 +134,13 @@ impl Node {
         let id = restored.registrant.id;
         self.registry.restore(now, restored)?;
         if let Some(view) = self.registry.get(id) {
-            if view.is_active {
-                self.names.note_restored(&self.config.dns, view.registrant);
-            }
+            let displaced = self.names.note_restored(&self.config.dns, view);
             self.directory.note_restored(view);
+            for other in displaced {
+                if let Some(view) = self.registry.get(other) {
+                    self.names.note_restored(&self.config.dns, view);
+                }
+            }
         }
         Ok(())
     }
@@ -156,6 +159,11 @@ impl Node {
         self.settle(now);
         outcome
     }
+    /// Tells the time of day, which signatures need: seconds since 1970 at `now`. Call at the start, and again now and then,
+    /// for that clock may be set.
+    pub fn set_wall_clock(&mut self, now: Instant, wall_s: u64) {
+        self.names.set_wall_clock(now, wall_s);
+    }
     /// Whether [`Event`]s are kept for [`Node::poll_event`]; at first they are not.
     pub fn set_event_interest(&mut self, is_interested: bool) {
         self.events.set_interest(is_interested);
@@ -164,8 +172,13 @@ impl Node {
     /// Takes one datagram.
     pub fn handle_datagram(&mut self, now: Instant, meta: &Meta, bytes: &[u8]) {
         if let SocketId::Dns(_) = meta.socket {
-            // Nothing that others wait for comes of it.
-            return self.names.handle_datagram(&self.config.dns, now, meta, bytes);
+            let (names, mut context) = self.names_and_context(now);
+            names.handle_datagram(&mut context, meta, bytes);
+            // Nothing that others wait for comes of a question.
+            if self.registry.last_change() != self.settled {
+                self.settle(now);
+            }
+            return;
         }
         if let Received::Request(request) = self.endpoint.handle_datagram(now, meta, bytes) {
             self.serve(now, &request);
@@ -188,12 +201,14 @@ impl Node {
     /// Takes what happened on a connection of a DNS listener. Of one that was told of here as opened, the rest may also be
     /// told to [`Node::handle_stream`].
     pub fn handle_dns_stream(&mut self, now: Instant, stream: StreamId, input: StreamInput<'_>) {
-        self.names.handle_stream(now, stream, Transport::Tcp, input);
+        let (names, mut context) = self.names_and_context(now);
+        names.handle_stream(&mut context, stream, Transport::Tcp, input);
         self.settle(now);
     }
     /// The same for a connection of a listener for DNS over TLS: what passes here is what TLS protects.
     pub fn handle_dns_tls_stream(&mut self, now: Instant, stream: StreamId, input: StreamInput<'_>) {
-        self.names.handle_stream(now, stream, Transport::Tls, input);
+        let (names, mut context) = self.names_and_context(now);
+        names.handle_stream(&mut context, stream, Transport::Tls, input);
         self.settle(now);
     }
     /// Says on a connection that it will be closed, and closes it once what is under way is answered (RFC 8323 §5.5).
@@ -213,7 +228,8 @@ impl Node {
         }
         let (directory, mut context, _) = self.face_and_context(now);
         directory.handle_timeout(&mut context);
-        self.names.handle_timeout(now);
+        let (names, mut context) = self.names_and_context(now);
+        names.handle_timeout(&mut context);
         self.settle(now);
     }
     /// Does what a person asks.
@@ -329,17 +345,23 @@ impl Node {
         self.notify(now);
     }
     fn read_changes(&mut self, now: Instant) {
-        if self.registry.last_change() == self.settled {
-            return;
+        for _ in 0..limits::ROUNDS_PER_CALL {
+            let reached = self.registry.last_change();
+            if reached == self.settled {
+                return;
+            }
+            while let Some(change) = self.registry.next_change(self.faces) {
+                let (directory, mut context, _) = self.face_and_context(now);
+                directory.note_change(&mut context, &change);
+                self.names.note_change(&self.config.dns, &change);
+                self.events.push(|| Event::Changed(change));
+            }
+            let (names, mut context) = self.names_and_context(now);
+            // A connection that is told may have an update waiting.
+            names.tell_changes(&mut context);
+            self.settled = reached;
         }
-        while let Some(change) = self.registry.next_change(self.faces) {
-            let (directory, mut context, _) = self.face_and_context(now);
-            directory.note_change(&mut context, &change);
-            self.names.note_change(&self.config.dns, &change);
-            self.events.push(|| Event::Changed(change));
-        }
-        self.names.tell_changes(now);
-        self.settled = self.registry.last_change();
+        self.unfinished = Some(now);
     }
     /// Tells observers, so many per call that no other answer waits long.
     fn notify(&mut self, now: Instant) {
@@ -367,6 +389,10 @@ impl Node {
         self.unfinished = Some(now);
     }
 
+    fn names_and_context(&mut self, now: Instant) -> (&mut Names, Context<'_>) {
+        let context = Context { now, config: &self.config, registry: &mut self.registry, endpoint: &mut self.endpoint };
+        (&mut self.names, context)
+    }
     /// The parts that answering takes, borrowed side by side.
     fn face_and_context(&mut self, now: Instant) -> (&mut Directory, Context<'_>, &mut Response) {
         let context = Context { now, config: &self.config, registry: &mut self.registry, endpoint: &mut self.endpoint };

@@ -8,6 +8,7 @@ pub mod quota;
 
 use ed25519_dalek::Signer as _;
 use p256::ecdsa::signature::Verifier as _;
+use sha2::Digest as _;
 
 /// Octets of a signature, of either algorithm.
 pub const SIGNATURE_OCTETS: usize = 64;
@@ -69,6 +70,11 @@ pub fn verify(algorithm: Algorithm, public_key: &[u8], message: &[u8], signature
             ed25519_dalek::VerifyingKey::from_bytes(key).is_ok_and(|key| key.verify_strict(message, &signature).is_ok())
         }
     }
+}
+
+/// SHA-256 of some octets: what a public key is remembered by.
+pub fn fingerprint(octets: &[u8]) -> [u8; 32] {
+    sha2::Sha256::digest(octets).into()
 }
 
 /// A secret key.

@@ -73,6 +73,7 @@ impl Papers {
             credentials: &Credentials::anonymous(),
             source: Some(([10, 0, 0, 1], 5683).into()),
             link_scope: None,
+            services: None,
         };
         registry.register(now, &registration).expect("the bounds are wide enough").id
     }

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::{Credentials, Lease, Origin};
+use crate::{Credentials, Lease, Origin, ServiceHost};
 
 #[cfg(test)]
 mod tests;
@@ -78,13 +79,17 @@ pub struct Registrant {
     pub source: Option<SocketAddr>,
     /// For a link-local base: the interface it was heard on; lookups from other links do not see it (RD5).
     pub link_scope: Option<u32>,
+    /// Of a host that registered by signed update: what names mean it, and its services.
+    pub services: Option<Arc<ServiceHost>>,
 }
 
 impl Registrant {
-    /// Octets of text held: name, sector, base, attributes and links. What [`crate::Limits::octets_max`] counts.
+    /// Octets of text held: name, sector, base, attributes, links and services. What
+    /// [`crate::Limits::octets_max`] counts.
     pub fn octets(&self) -> usize {
         let attributes: usize = self.attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
-        self.endpoint_name.len() + self.sector.len() + self.base.len() + attributes + self.links.len()
+        let services = self.services.as_ref().map_or(0, |services| services.octets());
+        self.endpoint_name.len() + self.sector.len() + self.base.len() + attributes + self.links.len() + services
     }
 }
 
@@ -97,4 +102,15 @@ pub struct View<'a> {
     pub lease: Lease,
     /// Whether the lease runs: an expired entry stays reachable for revival, but no lookup shows it (RD25).
     pub is_active: bool,
+}
+
+impl View<'_> {
+    /// Whether the entry's names are reserved to its key though its lease has ended (SR26).
+    pub fn is_reserved(&self, now: Instant) -> bool {
+        let reserved = |services: &Arc<ServiceHost>| {
+            let seconds = Duration::from_secs(u64::from(services.reserved_s()));
+            self.lease.renewed + seconds > now
+        };
+        !self.is_active && self.registrant.services.as_ref().is_some_and(reserved)
+    }
 }

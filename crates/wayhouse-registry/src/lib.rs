@@ -17,6 +17,7 @@ pub mod origin;
 mod posting_list;
 pub mod refusal;
 mod registry;
+pub mod services;
 mod slots;
 
 pub use change::{Change, ChangeKind, ChangeNumber, Cursor};
@@ -28,3 +29,4 @@ pub use limits::Limits;
 pub use origin::{Credentials, Origin};
 pub use refusal::Refusal;
 pub use registry::{Registered, Registration, Registry, Restored, Update};
+pub use services::{ServiceHost, ServiceInstance, ServiceOffer};

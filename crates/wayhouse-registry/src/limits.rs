@@ -14,7 +14,8 @@ pub struct Limits {
     pub attributes_max: usize,
     /// Seconds an expired entry can still be revived (RD25). Then it is collected.
     pub grace_s: u32,
-    /// Expired entries kept for revival; the oldest is collected first.
+    /// Expired entries kept for revival, and those whose names stay reserved to a key. Reaction: the one whose grace or
+    /// reservation ends first is collected, and its names are free.
     pub expired_max: usize,
     /// Changes kept for cursors that have not read them. Reaction: the oldest is dropped, and every cursor that has
     /// not read it is told so by [`crate::Registry::take_lag`].
@@ -53,6 +54,15 @@ pub const ATTRIBUTE_OCTETS_MAX: usize = 1024;
 
 /// Links of one registrant: indexes count them in 16 bits. Reaction: `Refusal::Full`.
 pub const LINKS_MAX: usize = u16::MAX as usize;
+
+/// Service instances of one host, and names of former ones: devices have a handful. Reaction: `Refusal::Full`.
+pub const SERVICE_INSTANCES_MAX: usize = 64;
+
+/// Addresses of one host that registers services. Reaction: `Refusal::Full`.
+pub const SERVICE_ADDRESSES_MAX: usize = 16;
+
+/// Subtypes, and TXT records, of one service instance, and further names of one host, each. Reaction: `Refusal::Full`.
+pub const SERVICE_PARTS_MAX: usize = 16;
 
 /// Distinct terms (attribute names and single values, of a registrant and its links) that text of so many octets may
 /// have. A term weighs up to 150 octets in the indexes, so crowds of tiny ones would make them a large multiple of the

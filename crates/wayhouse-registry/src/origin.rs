@@ -12,6 +12,8 @@ pub enum Origin {
     SimpleRegistration,
     /// Entered by an operator.
     Operator,
+    /// Registered by a signed update of the DNS (RFC 9665): it has [`crate::ServiceHost`].
+    Srp,
     /// Stands in the configuration: it is not written to the store, and goes when it is taken out there.
     Configured,
 }

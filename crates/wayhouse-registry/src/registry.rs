@@ -112,7 +112,9 @@ impl Registry {
     /// Enters a registrant, or replaces the one of the same name and sector under the same id (RD11).
     ///
     /// While an entry is active, its owner stays the one who registered first (RFC 9176 §7.5). The name of an expired
-    /// entry is free: its owner revives it, anybody else gets an entry of their own under another id.
+    /// entry is free: its owner revives it, anybody else gets an entry of their own under another id. An entry with
+    /// services is changed by registrations with services only, and its name stays its owner's for as long as it is
+    /// reserved (SR26).
     ///
     /// # Errors
     /// `NotOwner`, `Invalid` (name rules of RFC 9176 §5), `Full`.
@@ -122,18 +124,24 @@ impl Registry {
         let existing = self.slot_by_name(registration.sector, registration.endpoint_name);
         let Some(slot) = existing else {
             self.make_room(1, registration.octets(), None)?;
-            return Ok(self.enter(now, registration));
+            let entered = self.enter(now, registration);
+            return Ok(self.end_if_over(now, entered));
         };
         self.expire_if_over(now, slot);
-        let Slot { registrant: held, is_active, .. } = &self.slots[slot];
+        let Slot { registrant: held, is_active, turn, .. } = &self.slots[slot];
+        let is_held = *is_active || held.services.is_some() && *turn > now;
         let (held, is_active) = (held.clone(), *is_active);
+        if is_held && held.services.is_some() != registration.services.is_some() {
+            return Err(Refusal::NotOwner);
+        }
         if !registration.credentials.cover(&held.owner) {
-            if is_active {
+            if is_held {
                 return Err(Refusal::NotOwner);
             }
             self.make_room(0, registration.octets().saturating_sub(held.octets()), Some(slot))?;
             self.forget(slot, ChangeKind::Collected);
-            return Ok(self.enter(now, registration));
+            let entered = self.enter(now, registration);
+            return Ok(self.end_if_over(now, entered));
         }
         // Whoever revives an expired entry is again the first to come, and is the one to remember.
         let owner = if is_active { &held.owner } else { registration.credentials };
@@ -145,7 +153,48 @@ impl Registry {
             let registrant = registration.to_registrant(held.id, owner.clone());
             self.replace(now, slot, registration.lifetime_s, registrant)
         };
-        Ok(Registered { id: held.id, is_new: !is_active, change })
+        Ok(self.end_if_over(now, Registered { id: held.id, is_new: !is_active, change }))
+    }
+
+    /// SR18: ends a registration without lifetime at once; what is left is its reservation.
+    fn end_if_over(&mut self, now: Moment, registered: Registered) -> Registered {
+        match self.slot_of(registered.id) {
+            Some(slot) if self.slots[slot].is_active && self.slots[slot].end() <= now => {
+                self.expire_slot(slot);
+                self.bound_expired();
+                Registered { change: self.log.last(), ..registered }
+            }
+            _ => registered,
+        }
+    }
+
+    /// Changes what an active entry says and leaves its lease as it is: parts of it ended before the whole.
+    ///
+    /// # Errors
+    /// `Unknown` also for an expired entry, `Invalid`, `Full`.
+    pub fn amend(
+        &mut self,
+        now: Instant,
+        id: EntryId,
+        registration: &Registration<'_>,
+    ) -> Result<ChangeNumber, Refusal> {
+        registration.check(&self.limits)?;
+        let slot = self.slot_of(id).ok_or(Refusal::Unknown)?;
+        let now = self.epoch.moment(now);
+        self.expire_if_over(now, slot);
+        let Slot { registrant: held, is_active, renewed, lifetime_s, .. } = &self.slots[slot];
+        let (held, renewed, lifetime_s) = (held.clone(), *renewed, *lifetime_s);
+        if !is_active {
+            return Err(Refusal::Unknown);
+        }
+        self.make_room(0, registration.octets().saturating_sub(held.octets()), Some(slot))?;
+        let registrant = Registrant {
+            endpoint_name: held.endpoint_name.clone(),
+            sector: held.sector.clone(),
+            source: held.source,
+            ..registration.to_registrant(id, held.owner.clone())
+        };
+        Ok(self.replace(renewed, slot, lifetime_s, registrant))
     }
 
     /// Renews the lease and changes what the update names; revives an expired entry (RD25).
@@ -245,7 +294,9 @@ impl Registry {
     pub fn restore(&mut self, now: Instant, restored: Restored) -> Result<(), Refusal> {
         let Restored { registrant, lease } = restored;
         check::check_registrant(&registrant, &self.limits)?;
-        check::check_lifetime(lease.lifetime_s)?;
+        if registrant.services.is_none() {
+            check::check_lifetime(lease.lifetime_s)?;
+        }
         if self.slot_by_name(&registrant.sector, &registrant.endpoint_name).is_some() {
             return Err(Refusal::Invalid { what: "ep", why: "held by another entry" });
         }
@@ -461,7 +512,11 @@ impl Registry {
     /// Keeps an inactive entry for revival (RD25).
     fn rest(&mut self, slot: u32) {
         let entry = &mut self.slots[slot];
-        entry.turn = later(entry.end(), self.limits.grace_s);
+        entry.turn = match &entry.registrant.services {
+            // SR26: the names are the key's until its own lease ends.
+            Some(services) => entry.end().max(later(entry.renewed, services.reserved_s())),
+            None => later(entry.end(), self.limits.grace_s),
+        };
         self.graces.insert(entry.turn, slot);
         self.expired_octets += entry.registrant.octets();
     }

@@ -154,6 +154,7 @@ impl RefRegistry {
             owner: registration.credentials.clone(),
             source: registration.source,
             link_scope: registration.link_scope,
+            services: registration.services.cloned(),
         };
         let same_name = |entry: &RefEntry| {
             entry.registrant.endpoint_name == registrant.endpoint_name && entry.registrant.sector == registrant.sector

@@ -440,6 +440,7 @@ const ORIGINS = {
   directory: "Registered by the device or on its behalf",
   "simple-registration": "Simple registration: links fetched from the device",
   operator: "Entered by an operator",
+  srp: "Registered by signed DNS update",
 };
 
 function drawDetail(id, detail) {

@@ -146,6 +146,7 @@ const ORIGINS = {
   directory: "registered at the directory",
   "simple-registration": "simple registration",
   operator: "entered by an operator",
+  srp: "registered by signed DNS update",
   configured: "in the daemon's configuration",
 };
 const NAMINGS = {

@@ -15,6 +15,22 @@ const DEFAULT_ZONE: &str = "services.home.arpa";
 const DEFAULT_REVERSE: [(&str, u8); 6] =
     [("10.0.0.0", 8), ("172.16.0.0", 12), ("192.168.0.0", 16), ("239.0.0.0", 8), ("fd00::", 8), ("ff00::", 8)];
 
+/// The zone in which hosts without a domain of their own register (RFC 9665 §3.1.2).
+const REGISTRATION_ZONE: &str = "default.service.arpa";
+/// Where updates may come from: what is private, or on a link of ours (SR21).
+const DEFAULT_UPDATE_SOURCES: [(&str, u8); 8] = [
+    ("10.0.0.0", 8),
+    ("172.16.0.0", 12),
+    ("192.168.0.0", 16),
+    ("169.254.0.0", 16),
+    ("127.0.0.0", 8),
+    ("fc00::", 7),
+    ("fe80::", 10),
+    ("::1", 128),
+];
+/// The shortest lease granted, seconds (RFC 9664 §8).
+pub const LEASE_MIN_S: u32 = 30;
+
 /// Settings of the DNS face.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dns {
@@ -36,12 +52,44 @@ pub struct Dns {
     pub push: Push,
     /// Connections at a time.
     pub streams_max: usize,
-    /// The port of the listener over TLS, for the records that lead clients of push to it; `None` without one.
-    pub push_tls_port: Option<u16>,
     /// Which text of DNS Stateful Operations the listeners speak.
     pub dso_dialect: DsoDialect,
     /// Which text of DNS Push Notifications they speak.
     pub push_dialect: PushDialect,
+    /// Whether hosts may register by update.
+    pub updates: Updates,
+    /// Which texts their updates may follow.
+    pub update_dialect: UpdateDialect,
+    /// Where updates may come from.
+    pub update_sources: Vec<Network>,
+    /// The longest lease granted to what is registered by update, seconds.
+    pub lease_max_s: u32,
+    /// The longest time for which a name is reserved to a key, seconds.
+    pub key_lease_max_s: u32,
+    /// The TCP port of the listeners, told to clients; `None` where it is not known.
+    pub tcp_port: Option<u16>,
+    /// Their TLS port; `None` where DNS is not served over TLS.
+    pub tls_port: Option<u16>,
+}
+
+/// Whether hosts may register by update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Updates {
+    /// By signed ones.
+    #[default]
+    Signed,
+    /// No.
+    Off,
+}
+
+/// Which text updates follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UpdateDialect {
+    /// Service Registration Protocol (RFC 9665).
+    #[default]
+    Srp,
+    /// Besides, the procedure of draft-lemon-stateful-dnssd-00.
+    StatefulDnssd,
 }
 
 /// Where changes are pushed.
@@ -70,14 +118,29 @@ impl Default for Dns {
             answers_per_s: 200,
             push: Push::Tls,
             streams_max: DNS_STREAMS_MAX,
-            push_tls_port: None,
             dso_dialect: DsoDialect::Rfc8490,
             push_dialect: PushDialect::Rfc8765,
+            updates: Updates::Signed,
+            update_dialect: UpdateDialect::Srp,
+            update_sources: DEFAULT_UPDATE_SOURCES.map(network).into(),
+            lease_max_s: 7_200,
+            key_lease_max_s: 1_209_600,
+            tcp_port: None,
+            tls_port: None,
         }
     }
 }
 
 impl Dns {
+    /// Whether updates are taken.
+    pub fn takes_updates(&self) -> bool {
+        self.updates != Updates::Off && !self.zones.is_empty()
+    }
+    /// The zone for registrations that shows nothing else; `None` when there is none, or when it is one of the others.
+    pub fn registration_zone(&self) -> Option<Name> {
+        let zone = Name::parse(REGISTRATION_ZONE).expect("a name");
+        (self.takes_updates() && !self.zones.contains(&zone)).then_some(zone)
+    }
     /// Everything that is wrong with these settings.
     pub(super) fn problems(&self) -> Vec<Problem> {
         let problem = |key, why, hint| Problem { key, why, hint };
@@ -111,6 +174,23 @@ impl Dns {
                     "dns.udp_octets_max",
                     "every client takes 512 octets",
                     "use 512 or more; 1232 passes everywhere",
+                ),
+            ),
+            (
+                self.update_sources.iter().any(|network| !network.is_valid()),
+                problem(
+                    "dns.update_sources",
+                    "a prefix is longer than its address",
+                    "use at most /32 for IPv4 and /128 for IPv6",
+                ),
+            ),
+            (self.lease_max_s < LEASE_MIN_S, problem("dns.lease_max_s", "nobody renews that often", "use 30 or more")),
+            (
+                self.key_lease_max_s < self.lease_max_s,
+                problem(
+                    "dns.key_lease_max_s",
+                    "a name would be free before its lease ends",
+                    "use dns.lease_max_s or more",
                 ),
             ),
         ];

@@ -1,7 +1,7 @@
 //! The DNS: names and services of the registry for whoever browses with DNS-SD, over UDP and TCP.
 //!
-//! `naming` says which records an entry means, `index` keeps them all, `authority` answers from it; `cookie` and `rate`
-//! keep forged addresses from being flooded through us. Connections are sessions of the DSO engine, on which plain
+//! `naming` says which records an entry means, `index` keeps them all, `authority` answers from it, `update` takes the
+//! registrations of hosts; `cookie` and `rate` keep forged addresses from being flooded through us. Connections are sessions of the DSO engine, on which plain
 //! questions are asked as well.
 //!
 //! The index follows the registry change by change: what a change costs is what the entry's own records cost, and a
@@ -15,9 +15,11 @@ mod naming;
 mod push;
 mod rate;
 mod streams;
+mod update;
 mod zones;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use hashbrown::HashMap;
@@ -25,18 +27,20 @@ use wayhouse_proto::dns::dso_session::Close;
 use wayhouse_proto::io::{Destination, Meta, StreamId, StreamInput, Transmit, Wakeup};
 use wayhouse_proto::keyed_hash::KeyedState;
 use wayhouse_proto::rng::Rng;
-use wayhouse_registry::{Change, ChangeKind, EntryId, Registrant};
-use wayhouse_wire::dns::{Header, Message, Rcode};
+use wayhouse_registry::{Change, ChangeKind, EntryId, Registrant, ServiceHost, View};
+use wayhouse_wire::dns::{Header, Message, Name, Opcode, Rcode};
 
 use crate::config;
+use crate::face::Context;
 use crate::limits::{DNS_ANSWERS_WAITING_MAX, DNS_ROUNDS_MAX, DNS_STREAM_OCTETS_PER_CALL};
 use authority::Way;
 use composer::Composer;
 use cookie::Baker;
 use index::{Index, RecordId};
-use naming::{Claim, Claims, Mapper};
+use naming::{Claim, Claims, Holder, Mapper, labels};
 use rate::{Limiter, Verdict};
 use streams::Streams;
+use update::{Desk, Registrar};
 
 /// What the face counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,6 +49,10 @@ pub struct Counters {
     pub udp_queries: u64,
     /// Questions over TCP.
     pub tcp_queries: u64,
+    /// Updates that were answered with success.
+    pub updates: u64,
+    /// Updates that were not.
+    pub updates_refused: u64,
     /// Messages that could not be read.
     pub malformed: u64,
     /// Datagrams that are nothing to answer: responses, and what came by multicast.
@@ -59,6 +67,13 @@ pub struct Counters {
     pub streams_open: usize,
     /// Records of all zones.
     pub records: usize,
+}
+
+impl Counters {
+    fn note_update(&mut self, outcome: update::Outcome) {
+        let count = if outcome.rcode == Rcode::NOERROR { &mut self.updates } else { &mut self.updates_refused };
+        *count += 1;
+    }
 }
 
 /// What carries a connection.
@@ -90,8 +105,11 @@ pub(crate) struct Names {
     streams: Streams,
     /// Since when there is more to tell than one call may.
     untold: Option<Instant>,
+    registrar: Registrar,
+    /// See [`config::Dns::registration_zone`].
+    registration_zone: Option<Name>,
     /// What is to be sent, and in `octets` its octets, from `taken` on.
-    waiting: VecDeque<(Destination, usize)>,
+    waiting: VecDeque<Transmit>,
     octets: Vec<u8>,
     taken: usize,
     counts: Counters,
@@ -114,6 +132,8 @@ impl Names {
             start: None,
             streams: Streams::new(config),
             untold: None,
+            registrar: Registrar::new(&mut rng),
+            registration_zone: config.registration_zone(),
             waiting: VecDeque::new(),
             octets: Vec::new(),
             taken: 0,
@@ -121,9 +141,25 @@ impl Names {
         }
     }
 
-    /// Takes note of an entry that was put back from the store.
-    pub(crate) fn note_restored(&mut self, config: &config::Dns, registrant: &Registrant) {
+    /// Learns the time of day: seconds since 1970 at a moment.
+    pub(crate) fn set_wall_clock(&mut self, now: Instant, wall_s: u64) {
+        self.registrar.set_wall_clock(now, wall_s);
+    }
+    /// Takes note of an entry that was put back from the store. The entries that lost a name to it, which it had before the
+    /// restart, are told: they are to be put back once more.
+    pub(crate) fn note_restored(&mut self, config: &config::Dns, view: View<'_>) -> Vec<EntryId> {
+        let registrant = view.registrant;
+        if self.index.zone_count() == 0 || !view.is_active && registrant.services.is_none() {
+            return Vec::new();
+        }
+        let displaced = registrant.services.as_ref().map(|services| self.displace(registrant.id, services));
         self.show(config, registrant);
+        if view.is_active {
+            self.registrar.plan(registrant, view.lease);
+        } else {
+            self.hide_records(registrant.id);
+        }
+        displaced.unwrap_or_default()
     }
     /// Puts the number of a change into the zones: serials go on where they were before a restart.
     pub(crate) fn continue_after(&mut self, change: u64) {
@@ -137,9 +173,19 @@ impl Names {
         }
         match (change.kind, &change.after, &change.before) {
             // Renewed: the names stay, and so do the records.
-            (ChangeKind::Refreshed, ..) => {}
-            (_, Some(after), _) => self.show(config, after),
-            (ChangeKind::Withdrawn | ChangeKind::Expired, None, Some(before)) => self.hide(before.id),
+            (ChangeKind::Refreshed, Some(after), _) => self.registrar.plan(after, change.lease),
+            (_, Some(after), _) => {
+                if let Some(services) = &after.services {
+                    self.displace(after.id, services);
+                    self.registrar.plan(after, change.lease);
+                }
+                self.show(config, after);
+            }
+            // SR26: the names stay its key's.
+            (ChangeKind::Expired, None, Some(before)) if before.services.is_some() => self.hide_records(before.id),
+            (ChangeKind::Withdrawn | ChangeKind::Expired | ChangeKind::Collected, None, Some(before)) => {
+                self.hide(before.id);
+            }
             _ => {}
         }
         if self.index.take_changed() {
@@ -150,12 +196,14 @@ impl Names {
     fn show(&mut self, config: &config::Dns, registrant: &Registrant) {
         let old = self.shown.remove(&registrant.id);
         let before = old.as_ref().map_or(&[][..], |old| &old.claims);
-        let mut mapper = Mapper { config, claims: &mut self.claims, before, after: Vec::new(), drafts: Vec::new() };
+        let registration_zone = self.registration_zone.as_ref();
+        let (after, drafts) = (Vec::new(), Vec::new());
+        let mut mapper = Mapper { config, registration_zone, claims: &mut self.claims, before, after, drafts };
         mapper.map(registrant);
         let Mapper { after, drafts, .. } = mapper;
         self.claims.release_all(before, &after);
         // What stays is held twice for a moment, and therefore neither comes nor goes.
-        let enter = |draft: naming::Draft| self.index.add(&draft.name, draft.rtype, config.ttl_s, draft.rdata);
+        let enter = |draft: naming::Draft| self.index.add(&draft.name, draft.rtype, draft.ttl_s, draft.rdata);
         let records: Box<[RecordId]> = drafts.into_iter().filter_map(enter).collect();
         for record in old.iter().flat_map(|old| &old.records) {
             self.index.remove(*record);
@@ -164,7 +212,37 @@ impl Names {
             self.shown.insert(registrant.id, Shown { records, claims: after.into() });
         }
     }
+    /// Takes the names that a host registered from the entries that have them: it was found to be their owner, or was it
+    /// before a restart. Who had to give one up is told.
+    fn displace(&mut self, id: EntryId, services: &ServiceHost) -> Vec<EntryId> {
+        let mut displaced = Vec::new();
+        // A name that is only kept can wait.
+        let offered = services.instances.iter().filter(|instance| instance.offer.is_some());
+        for name in offered.map(|instance| &instance.name).chain(&services.aliases).chain([&services.name]) {
+            let relative = labels(name.labels());
+            let Some(Holder::Entry(other)) = self.claims.holder(&relative) else { continue };
+            if other == id {
+                continue;
+            }
+            if let Some(shown) = self.shown.get_mut(&other) {
+                let claims = std::mem::take(&mut shown.claims).into_iter();
+                shown.claims = claims.filter(|claim| !claim.is_for(&relative)).collect();
+            }
+            self.claims.release(&relative);
+            displaced.push(other);
+        }
+        displaced
+    }
+    /// Takes an entry out of the zones, and leaves it its names.
+    fn hide_records(&mut self, id: EntryId) {
+        self.registrar.forget(id);
+        let Some(shown) = self.shown.get_mut(&id) else { return };
+        for record in std::mem::take(&mut shown.records) {
+            self.index.remove(record);
+        }
+    }
     fn hide(&mut self, id: EntryId) {
+        self.registrar.forget(id);
         let Some(old) = self.shown.remove(&id) else { return };
         self.claims.release_all(&old.claims, &[]);
         for record in &old.records {
@@ -173,7 +251,8 @@ impl Names {
     }
 
     /// Takes one datagram of a DNS listener.
-    pub(crate) fn handle_datagram(&mut self, config: &config::Dns, now: Instant, meta: &Meta, bytes: &[u8]) {
+    pub(crate) fn handle_datagram(&mut self, context: &mut Context<'_>, meta: &Meta, bytes: &[u8]) {
+        let (config, now) = (&context.config.dns, context.now);
         let Some(header) = Header::peek(bytes) else {
             self.counts.malformed += 1;
             return;
@@ -211,7 +290,27 @@ impl Names {
         }
         let is_curt = verdict == Verdict::Truncate;
         self.counts.rate_truncated += u64::from(is_curt);
+        let mut durable_after = 0;
         match query {
+            Some(query) if header.flags.opcode() == Opcode::UPDATE => {
+                // Whoever updates repeats what is not answered.
+                if is_curt {
+                    return;
+                }
+                let way = Way { octets_max: config.udp_octets_max, is_datagram: true, is_curt, cookie, pads: false };
+                let mut desk = Desk {
+                    now,
+                    from: meta.remote,
+                    config,
+                    registry: context.registry,
+                    claims: &self.claims,
+                    index: &self.index,
+                };
+                let Some(outcome) = self.registrar.decide(&mut desk, &query, true) else { return };
+                durable_after = outcome.durable_after;
+                self.counts.note_update(outcome);
+                update::answer(&mut self.composer.compressor, &query, outcome, way, &mut self.octets);
+            }
             Some(query) => {
                 let way = Way { octets_max: config.udp_octets_max, is_datagram: true, is_curt, cookie, pads: false };
                 authority::answer(&self.index, &mut self.composer, &query, way, &mut self.octets);
@@ -223,7 +322,7 @@ impl Names {
         }
         let (socket, remote, local, interface) = (meta.socket, meta.remote, meta.local, meta.interface);
         let to = Destination::Datagram { socket, remote, local, interface };
-        self.waiting.push_back((to, self.octets.len() - start));
+        self.waiting.push_back(Transmit { to, octets: self.octets.len() - start, durable_after });
     }
 
     /// Whether a connection is one of ours.
@@ -233,60 +332,70 @@ impl Names {
     /// Takes what happened on a connection of a DNS listener.
     pub(crate) fn handle_stream(
         &mut self,
-        now: Instant,
+        context: &mut Context<'_>,
         stream: StreamId,
         transport: Transport,
         input: StreamInput<'_>,
     ) {
         match input {
-            StreamInput::Opened { .. } => self.open_stream(now, stream, transport),
+            StreamInput::Opened { remote, .. } => self.open_stream(context.now, stream, transport, remote),
             StreamInput::Data(bytes) => {
                 self.streams.take(stream, bytes);
-                self.serve_stream(now, stream);
+                self.serve_stream(context, stream);
             }
             StreamInput::Closed => self.streams.forget(stream),
         }
         self.index.set_watched(self.streams.has_interests());
     }
     /// Tells subscribers what changed since this was last called.
-    pub(crate) fn tell_changes(&mut self, now: Instant) {
+    pub(crate) fn tell_changes(&mut self, context: &mut Context<'_>) {
         let changes = self.index.take_changes();
         if changes.is_empty() {
             return;
         }
         self.streams.note_changes(changes);
         while self.streams.rounds_waiting() > DNS_ROUNDS_MAX {
-            self.tell_some(now);
+            self.tell_some(context);
         }
-        self.tell_some(now);
+        self.tell_some(context);
     }
     /// Tells as many connections as one call may.
-    fn tell_some(&mut self, now: Instant) {
+    fn tell_some(&mut self, context: &mut Context<'_>) {
+        let now = context.now;
         let parts = streams::Parts { index: &self.index, composer: &mut self.composer, counts: &mut self.counts };
         let told = self.streams.tell(now, parts, &mut self.octets, &mut self.waiting);
         for stream in told {
-            self.serve_stream(now, stream);
+            self.serve_stream(context, stream);
         }
         self.untold = (self.streams.rounds_waiting() > 0).then_some(now);
         self.index.set_watched(self.streams.has_interests());
     }
-    fn open_stream(&mut self, now: Instant, stream: StreamId, transport: Transport) {
-        if !self.streams.open(now, stream, transport) {
+    fn open_stream(&mut self, now: Instant, stream: StreamId, transport: Transport, remote: SocketAddr) {
+        if !self.streams.open(now, stream, transport, remote) {
             self.counts.streams_refused += 1;
-            self.waiting.push_back((Destination::CloseStream(stream), 0));
+            self.push(Destination::CloseStream(stream), 0);
         }
     }
-    fn serve_stream(&mut self, now: Instant, stream: StreamId) {
+    fn serve_stream(&mut self, context: &mut Context<'_>, stream: StreamId) {
         let start = self.octets.len();
         let parts = streams::Parts { index: &self.index, composer: &mut self.composer, counts: &mut self.counts };
-        let ended = self.streams.serve(now, stream, parts, &mut self.octets);
+        let (now, config, claims, index) = (context.now, &context.config.dns, &self.claims, &self.index);
+        let mut decide = |from, message: &Message<'_>| {
+            let mut desk = Desk { now, from, config, registry: &mut *context.registry, claims, index };
+            self.registrar.decide(&mut desk, message, false)
+        };
+        let served = self.streams.serve(now, stream, parts, &mut decide, &mut self.octets);
         let octets = self.octets.len() - start;
         if octets > 0 {
-            self.waiting.push_back((Destination::Stream(stream), octets));
+            let (to, durable_after) = (Destination::Stream(stream), served.durable_after);
+            self.waiting.push_back(Transmit { to, octets, durable_after });
         }
-        if let Some(how) = ended {
+        if let Some(how) = served.ended {
             self.end_stream(stream, how);
         }
+    }
+    fn push(&mut self, to: Destination, octets: usize) {
+        self.waiting.push_back(Transmit { to, octets, durable_after: 0 });
     }
     fn end_stream(&mut self, stream: StreamId, how: Close) {
         self.streams.forget(stream);
@@ -295,21 +404,23 @@ impl Names {
             // DS59
             Close::Abort => Destination::AbortStream(stream),
         };
-        self.waiting.push_back((to, 0));
+        self.push(to, 0);
     }
     /// Closes a connection, because the daemon ends.
     pub(crate) fn release_stream(&mut self, now: Instant, stream: StreamId) {
         let start = self.octets.len();
         self.streams.shut_down(now, stream, &mut self.octets);
         if self.octets.len() > start {
-            self.waiting.push_back((Destination::Stream(stream), self.octets.len() - start));
+            self.push(Destination::Stream(stream), self.octets.len() - start);
         }
         self.end_stream(stream, Close::Graceful);
     }
     /// Does what is due.
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+    pub(crate) fn handle_timeout(&mut self, context: &mut Context<'_>) {
+        let now = context.now;
+        self.registrar.handle_timeout(now, &context.config.dns, context.registry);
         if self.untold.is_some() {
-            self.tell_some(now);
+            self.tell_some(context);
         }
         let start = self.octets.len();
         for stream in self.streams.due(now) {
@@ -319,7 +430,7 @@ impl Names {
             }
             match self.streams.note_timeout(now, stream, &mut self.octets, &mut self.waiting) {
                 Some(how) => self.end_stream(stream, how),
-                None => self.serve_stream(now, stream),
+                None => self.serve_stream(context, stream),
             }
         }
         self.index.set_watched(self.streams.has_interests());
@@ -327,20 +438,20 @@ impl Names {
     /// When `handle_timeout` is wanted.
     pub(crate) fn poll_timeout(&self) -> Option<Wakeup> {
         let untold = self.untold.map(|at| Wakeup { at, why: "changes are left to tell" });
-        Wakeup::earliest(untold, self.streams.poll_timeout())
+        Wakeup::earliest(Wakeup::earliest(untold, self.streams.poll_timeout()), self.registrar.poll_timeout())
     }
     /// The next thing to send.
     pub(crate) fn poll_transmit(&mut self, out: &mut Vec<u8>) -> Option<Transmit> {
-        let Some((to, octets)) = self.waiting.pop_front() else {
+        let Some(transmit) = self.waiting.pop_front() else {
             if self.taken > 0 {
                 self.octets.clear();
                 self.taken = 0;
             }
             return None;
         };
-        out.extend_from_slice(&self.octets[self.taken..self.taken + octets]);
-        self.taken += octets;
-        Some(Transmit { to, octets, durable_after: 0 })
+        out.extend_from_slice(&self.octets[self.taken..self.taken + transmit.octets]);
+        self.taken += transmit.octets;
+        Some(transmit)
     }
     /// Counters and sizes.
     pub(crate) fn counters(&self) -> Counters {

@@ -227,6 +227,7 @@ pub(crate) fn register(
         credentials: &credentials,
         source: None,
         link_scope: None,
+        services: None,
     };
     let Registered { id, is_new, change } = registry.register(now, &registration)?;
     Ok(Reply::Registered { id, is_new, durable_after: change.0 })

@@ -155,7 +155,7 @@ fn what_is_no_question_is_refused_in_kind() {
     assert_eq!(house.dig(&asked(Class::IN, Rtype::AXFR)).rcode(), Rcode::REFUSED);
     assert_eq!(house.dig(&asked(Class::IN, Rtype::from_int(254))).rcode(), Rcode::NOTIMP);
     assert_eq!(house.dig(&asked(Class::IN, Rtype::OPT)).rcode(), Rcode::FORMERR);
-    for opcode in [Opcode::IQUERY, Opcode::STATUS, Opcode::NOTIFY, Opcode::UPDATE, Opcode::DSO] {
+    for opcode in [Opcode::IQUERY, Opcode::STATUS, Opcode::NOTIFY, Opcode::DSO] {
         let flags = Flags::new(opcode, Rcode::NOERROR);
         let looked = house.dig(&Question { flags, ..question(ZONE, Rtype::SOA) });
         assert_eq!((looked.rcode(), looked.flags.opcode()), (Rcode::NOTIMP, opcode));

@@ -42,3 +42,13 @@ impl Default for PushLimits {
 
 /// Service instances that a client remembers. Reaction: the one whose time is over first is forgotten.
 pub const INSTANCES_MAX: usize = 256;
+
+/// Instructions of an update that registers services: three for each of as many services as a host may have, and subtypes.
+/// Reaction: it is refused before anything else of it is looked at.
+pub const UPDATE_INSTRUCTIONS_MAX: usize = 1_024;
+/// Service instances in one update. Reaction: it is refused.
+pub const UPDATE_SERVICES_MAX: usize = 64;
+/// Addresses of a host, and subtypes or TXT records of one service, in an update. Reaction: it is refused.
+pub const UPDATE_PARTS_MAX: usize = 16;
+/// Octets of the TXT records of one service: what DNS-SD advises for one (RFC 6763 §6.1), three times. Reaction: it is refused.
+pub const UPDATE_TEXT_OCTETS_MAX: usize = 4_096;

@@ -14,6 +14,7 @@ fn registrant() -> Registrant {
         owner: Credentials::anonymous(),
         source: None,
         link_scope: None,
+        services: None,
     }
 }
 

@@ -44,6 +44,7 @@ fn register(
         credentials: &Credentials::anonymous(),
         source: None,
         link_scope: None,
+        services: None,
     };
     Ok(registry.register(now, &registration)?.id)
 }

@@ -1,12 +1,15 @@
 //! What may be entered at all.
 
+use std::sync::Arc;
+
 use wayhouse_wire::coap::link_format::LinkFormat;
 use wayhouse_wire::coap::uri::has_scheme;
 
 use crate::group::{self, Authority, NoGroup};
 use crate::index::count_terms;
 use crate::limits::{ATTRIBUTE_OCTETS_MAX, BASE_OCTETS_MAX, LINKS_MAX, Limits, NAME_OCTETS_MAX, terms_max};
-use crate::{Refusal, Registrant};
+use crate::limits::{SERVICE_ADDRESSES_MAX, SERVICE_INSTANCES_MAX, SERVICE_PARTS_MAX};
+use crate::{Origin, Refusal, Registrant, ServiceHost};
 
 /// Names with a meaning of their own in registrations or lookups (RFC 9176 §5, §6; RD29, RD34, RD35): as further
 /// endpoint attributes they would make questions ambiguous.
@@ -127,6 +130,28 @@ pub(super) fn check_group<'a>(attributes: impl Iterator<Item = (&'a str, &'a str
     Ok(())
 }
 
+/// What is registered by update has services, and nothing else has; the bounds on them.
+pub(super) fn check_services(origin: Origin, services: Option<&Arc<ServiceHost>>) -> Result<(), Refusal> {
+    if services.is_some() != (origin == Origin::Srp) {
+        return refuse("services", "they come by update, and with every one");
+    }
+    let Some(services) = services else { return Ok(()) };
+    if services.instances.len() > SERVICE_INSTANCES_MAX {
+        return Err(Refusal::Full { bound: "SERVICE_INSTANCES_MAX" });
+    }
+    if services.addresses.len() > SERVICE_ADDRESSES_MAX {
+        return Err(Refusal::Full { bound: "SERVICE_ADDRESSES_MAX" });
+    }
+    if services.aliases.len() > SERVICE_PARTS_MAX {
+        return Err(Refusal::Full { bound: "SERVICE_PARTS_MAX" });
+    }
+    let mut offers = services.instances.iter().filter_map(|instance| instance.offer.as_ref());
+    if offers.any(|offer| offer.subtypes.len() > SERVICE_PARTS_MAX || offer.texts.len() > SERVICE_PARTS_MAX) {
+        return Err(Refusal::Full { bound: "SERVICE_PARTS_MAX" });
+    }
+    Ok(())
+}
+
 /// The bounds on what an update leads to.
 pub(super) fn check_content(registrant: &Registrant, limits: &Limits) -> Result<(), Refusal> {
     check_attribute_count(registrant.attributes.len(), limits)?;
@@ -140,6 +165,7 @@ pub(super) fn check_registrant(registrant: &Registrant, limits: &Limits) -> Resu
     check_endpoint_name(&registrant.endpoint_name)?;
     check_sector(&registrant.sector)?;
     check_base(&registrant.base)?;
+    check_services(registrant.origin, registrant.services.as_ref())?;
     for (name, value) in &registrant.attributes {
         check_attribute(name, value)?;
     }

@@ -1,9 +1,10 @@
 //! What is asked of the registry: registrations and updates.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::check;
-use crate::{Credentials, EntryId, Limits, Origin, Refusal, Registrant};
+use crate::{Credentials, EntryId, Limits, Origin, Refusal, Registrant, ServiceHost};
 
 /// What a registrant asks to have remembered.
 #[derive(Debug, Clone)]
@@ -16,7 +17,7 @@ pub struct Registration<'a> {
     pub base: &'a str,
     /// Whether it was explicit.
     pub is_base_explicit: bool,
-    /// Lifetime in seconds, at least 1.
+    /// Lifetime in seconds, at least 1. With services also 0: the entry ends at once, and its names stay reserved.
     pub lifetime_s: u32,
     /// Further endpoint attributes.
     pub attributes: &'a [(&'a str, &'a str)],
@@ -30,6 +31,8 @@ pub struct Registration<'a> {
     pub source: Option<SocketAddr>,
     /// See [`Registrant::link_scope`].
     pub link_scope: Option<u32>,
+    /// See [`Registrant::services`].
+    pub services: Option<&'a Arc<ServiceHost>>,
 }
 
 /// What an update changes (RFC 9176 §5.3.1). `None` leaves a value as it is.
@@ -53,7 +56,10 @@ impl Registration<'_> {
     pub(super) fn check(&self, limits: &Limits) -> Result<(), Refusal> {
         check::check_endpoint_name(self.endpoint_name)?;
         check::check_sector(self.sector)?;
-        check::check_lifetime(self.lifetime_s)?;
+        if self.services.is_none() {
+            check::check_lifetime(self.lifetime_s)?;
+        }
+        check::check_services(self.origin, self.services)?;
         check::check_base(self.base)?;
         for (name, value) in self.attributes {
             check::check_attribute(name, value)?;
@@ -67,7 +73,8 @@ impl Registration<'_> {
     /// As [`Registrant::octets`].
     pub(super) fn octets(&self) -> usize {
         let attributes: usize = self.attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
-        self.endpoint_name.len() + self.sector.len() + self.base.len() + attributes + self.links.len()
+        let services = self.services.map_or(0, |services| services.octets());
+        self.endpoint_name.len() + self.sector.len() + self.base.len() + attributes + self.links.len() + services
     }
 
     /// Whether `held` says the same already; name, owner and source aside.
@@ -78,6 +85,7 @@ impl Registration<'_> {
             && self.is_base_explicit == held.is_base_explicit
             && self.origin == held.origin
             && self.link_scope == held.link_scope
+            && self.services == held.services.as_ref()
             && attributes.eq(self.attributes.iter().copied())
     }
 
@@ -94,6 +102,7 @@ impl Registration<'_> {
             owner,
             source: self.source,
             link_scope: self.link_scope,
+            services: self.services.cloned(),
         }
     }
 }

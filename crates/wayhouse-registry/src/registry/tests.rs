@@ -6,6 +6,7 @@ use crate::{Criterion, Filter, Origin, Page, Pattern};
 
 mod lookups;
 mod rules;
+mod services;
 
 const PREFIX: &str = "/reg/";
 
@@ -50,6 +51,7 @@ fn plain<'a>(endpoint_name: &'a str, links: &'a str) -> Registration<'a> {
         credentials: &ANYBODY,
         source: None,
         link_scope: None,
+        services: None,
     }
 }
 

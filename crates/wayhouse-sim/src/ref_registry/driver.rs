@@ -248,6 +248,7 @@ impl Pair {
                 credentials: &Credentials::anonymous(),
                 source: None,
                 link_scope: (index % 5 == 4).then_some(1),
+                services: None,
             });
         }
     }
@@ -352,6 +353,7 @@ pub fn run(octets: &[u8], now: Instant) {
                 credentials: &choices.credentials(),
                 source: choices.source(),
                 link_scope: choices.link_scope(),
+                services: None,
             }),
             5 | 6 => {
                 let links = choices.links();

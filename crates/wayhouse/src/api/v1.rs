@@ -27,6 +27,8 @@ pub enum Origin {
     SimpleRegistration,
     /// An operator entered it.
     Operator,
+    /// It registered by a signed update of the DNS (RFC 9665).
+    Srp,
     /// It stands in the configuration, and is changed there.
     Configured,
 }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use wayhouse_node::config::{AnonymousPolicy, Network, Push};
+use wayhouse_node::config::{AnonymousPolicy, Network, Push, UpdateDialect, Updates};
 use wayhouse_proto::coap::endpoint::Amplification;
 use wayhouse_wire::dialect::{DsoDialect, PushDialect};
 
@@ -290,6 +290,9 @@ const LEVELS: &Words<tracing::Level> = &[
     ("debug", tracing::Level::DEBUG),
     ("trace", tracing::Level::TRACE),
 ];
+const UPDATES: &Words<Updates> = &[("signed", Updates::Signed), ("off", Updates::Off)];
+const UPDATE_DIALECTS: &Words<UpdateDialect> =
+    &[("srp", UpdateDialect::Srp), ("stateful-dnssd", UpdateDialect::StatefulDnssd)];
 const PUSH: &Words<Push> = &[("tls", Push::Tls), ("plain", Push::Plain)];
 const PUSH_DIALECTS: &Words<PushDialect> =
     &[("rfc8765", PushDialect::Rfc8765), ("push-10", PushDialect::Push10), ("push-12", PushDialect::Push12)];
@@ -706,6 +709,51 @@ pub const OPTIONS: &[Setting] = &[
             Ok(())
         },
         "Which text of DNS Stateful Operations is spoken."
+    ),
+    setting!(
+        "dns.updates",
+        Kind::Choice(&["signed", "off"]),
+        |settings| word_of(UPDATES, &settings.node.dns.updates),
+        |settings, value| {
+            settings.node.dns.updates = of_word(UPDATES, value)?;
+            Ok(())
+        },
+        "Whether hosts may register themselves and their services by signed updates (SRP, RFC 9665)."
+    ),
+    setting!(
+        "dns.update_dialect",
+        Kind::Choice(&["srp", "stateful-dnssd"]),
+        |settings| word_of(UPDATE_DIALECTS, &settings.node.dns.update_dialect),
+        |settings, value| {
+            settings.node.dns.update_dialect = of_word(UPDATE_DIALECTS, value)?;
+            Ok(())
+        },
+        "Which updates are taken: those of SRP, or besides plain ones that are signed, as draft-lemon-stateful-dnssd and",
+        "nsupdate send them."
+    ),
+    setting!(
+        "dns.update_sources",
+        Kind::List,
+        |settings| Value::List(settings.node.dns.update_sources.iter().map(write_network).collect()),
+        |settings, value| {
+            settings.node.dns.update_sources = parse_networks(value)?;
+            Ok(())
+        },
+        "Networks that updates may come from. The default is what is private, or on the same link, everywhere."
+    ),
+    number!(
+        "dns.lease_max_s",
+        node.dns.lease_max_s,
+        30,
+        86_400,
+        "How long a registration by update lives at most without being renewed, seconds."
+    ),
+    number!(
+        "dns.key_lease_max_s",
+        node.dns.key_lease_max_s,
+        30,
+        31_536_000,
+        "How long its names stay reserved to its key at most, seconds."
     ),
     number!(
         "registry.entries_max",

@@ -103,6 +103,8 @@ pub fn render(node: &Counters, shell: &ShellCounters, http: &HttpCounters, liste
         ("coap_dropped_at_limit", "Messages dropped because a bound was met", coap.dropped_at_limit),
         ("dns_udp_queries", "Questions to the DNS over UDP", dns.udp_queries),
         ("dns_tcp_queries", "Questions to the DNS over TCP and TLS", dns.tcp_queries),
+        ("dns_updates", "Updates by which hosts registered", dns.updates),
+        ("dns_updates_refused", "Updates of the DNS that were refused", dns.updates_refused),
         ("dns_malformed", "DNS messages that could not be read", dns.malformed),
         ("dns_ignored", "DNS datagrams that are nothing to answer", dns.ignored),
         ("dns_rate_truncated", "Questions sent back for TCP because their network asked too much", dns.rate_truncated),

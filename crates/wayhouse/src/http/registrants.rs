@@ -313,6 +313,7 @@ pub(super) fn origin(origin: Origin) -> v1::Origin {
         Origin::Directory => v1::Origin::Directory,
         Origin::SimpleRegistration => v1::Origin::SimpleRegistration,
         Origin::Operator => v1::Origin::Operator,
+        Origin::Srp => v1::Origin::Srp,
         Origin::Configured => v1::Origin::Configured,
     }
 }

@@ -173,7 +173,9 @@ impl Daemon {
         } else if config.dns.addresses.is_empty() {
             config.dns.addresses = own_addresses(&served.dns);
         }
-        config.dns.push_tls_port = served.dns_tls.first().map(SocketAddr::port);
+        config.dns.tls_port = served.dns_tls.first().map(SocketAddr::port);
+        // All listeners have one port, or clients are told that of the first.
+        config.dns.tcp_port = served.dns.first().map(SocketAddr::port);
         let zones = config.dns.zones.iter().map(|zone| zone.to_string().trim_end_matches('.').to_owned()).collect();
         let mut node = Node::new(config, seed()?);
         let report = archive.restore(|restored| node.restore(clock.now(), restored).is_ok())?;

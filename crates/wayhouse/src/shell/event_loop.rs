@@ -24,7 +24,7 @@ use wayhouse_node::{Command, Event, Node, Reply};
 use wayhouse_proto::io::{Destination, StreamId, StreamInput, Transmit};
 use wayhouse_registry::Refusal;
 
-use super::clock::{Alarm, Clock};
+use super::clock::{Alarm, Clock, wall_clock_ms};
 use super::counters::ShellCounters;
 use super::handle::{LiveChange, Operation};
 use super::links::Links;
@@ -45,6 +45,8 @@ const GATHERED_MIN: usize = 8;
 const GATHERING_MAX: Duration = Duration::from_micros(500);
 /// Answers that may wait for the store. Reaction: further ones are dropped and counted; their peers ask again.
 const HELD_MAX: usize = 32_768;
+/// How often the node is told the time of day, which may be set at any time.
+const TIME_OF_DAY_EVERY: Duration = Duration::from_secs(30);
 /// How long a stop waits for the store, for answers that depend on it, and for connections to empty.
 const STOP_MAX: Duration = Duration::from_secs(5);
 
@@ -119,6 +121,8 @@ pub struct EventLoop {
     watchdog: Option<Interval>,
     /// The time of the input being applied.
     now: Instant,
+    /// When the node was last told the time of day.
+    told_time: Instant,
     /// When the node wants to be woken.
     wakeup: Option<Instant>,
     /// The source that is asked first.
@@ -162,13 +166,16 @@ impl EventLoop {
     /// When the system has no timer or no signals to give.
     pub fn new(mut parts: Parts) -> std::io::Result<EventLoop> {
         parts.node.set_event_interest(true);
+        let now = parts.clock.now();
+        parts.node.set_wall_clock(now, wall_clock_ms() / 1_000);
         // Half the time that the supervisor grants, as it recommends.
         let watchdog = sd_notify::watchdog_enabled().map(|granted| tokio::time::interval(granted / 2));
         Ok(EventLoop {
             alarm: Alarm::new(parts.clock)?,
             signals: hear_signals()?,
             watchdog,
-            now: parts.clock.now(),
+            now,
+            told_time: now,
             wakeup: parts.node.poll_timeout().map(|wakeup| wakeup.at),
             next_source: 0,
             octets: Vec::new(),
@@ -239,6 +246,10 @@ impl EventLoop {
     /// Lets the node have an input, and lets out what it has to say.
     fn apply(&mut self, input: Input) {
         self.now = self.parts.clock.now();
+        if self.now.saturating_duration_since(self.told_time) >= TIME_OF_DAY_EVERY {
+            self.told_time = self.now;
+            self.parts.node.set_wall_clock(self.now, wall_clock_ms() / 1_000);
+        }
         match input {
             Input::Datagrams(Ready::ToReceive(socket)) => self.take_datagrams(socket),
             Input::Datagrams(Ready::ToSend(socket)) => self.parts.sockets.send_backlog(socket),

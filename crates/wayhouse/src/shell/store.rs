@@ -32,6 +32,7 @@ mod block;
 mod index;
 mod journal;
 mod record;
+mod services;
 mod space;
 
 /// Changes that may wait for the disk. Reaction: the loop reads no further input until some are written.
@@ -95,6 +96,8 @@ impl StoreError {
 pub struct Report {
     /// Entries that live on.
     pub restored: u64,
+    /// Entries whose lease ended, and whose names stay reserved.
+    pub reserved: u64,
     /// Entries whose lease ended meanwhile; they are removed.
     pub expired: u64,
     /// Records that cannot be read.
@@ -208,7 +211,14 @@ impl Archive {
             if let Some(refresh) = refreshes.get(&entry.registrant.id) {
                 apply_refresh(&mut entry, refresh);
             }
+            let reserved = reserved_since(&entry, now_ms);
             match remaining(entry.lease, now_ms) {
+                None if let Some(age) = reserved => {
+                    let lease =
+                        Lease { lifetime_s: entry.lease.lifetime_s, renewed: now.checked_sub(age).unwrap_or(now) };
+                    let is_taken = take(Restored { registrant: entry.registrant, lease });
+                    *(if is_taken { &mut report.reserved } else { &mut report.refused }) += 1;
+                }
                 None => {
                     report.expired += 1;
                     record::put_removal(&mut removals.octets, entry.registrant.id, report.last_change);
@@ -265,6 +275,14 @@ fn apply_refresh(entry: &mut StoredEntry, refresh: &StoredRefresh) {
 fn remaining(lease: StoredLease, now_ms: u64) -> Option<Duration> {
     let left = Duration::from_millis(lease.expires_ms.checked_sub(now_ms).filter(|&left| left > 0)?);
     Some(left.min(Duration::from_secs(u64::from(lease.lifetime_s))))
+}
+
+/// How long ago an entry was renewed whose lease has ended while names stay reserved for it; `None` when none does.
+fn reserved_since(entry: &StoredEntry, now_ms: u64) -> Option<Duration> {
+    let services = entry.registrant.services.as_ref()?;
+    let renewed_ms = entry.lease.expires_ms.saturating_sub(u64::from(entry.lease.lifetime_s) * 1_000);
+    let age_ms = now_ms.saturating_sub(renewed_ms);
+    (age_ms < u64::from(services.reserved_s()) * 1_000).then(|| Duration::from_millis(age_ms))
 }
 
 /// Changes that wait for the disk.
@@ -367,6 +385,11 @@ impl Store {
                 let lease = times.stored(change.lease);
                 let refresh = StoredRefresh { change: change.number.0, lease, source: registrant.source };
                 record::put_refresh(octets, registrant.id, &refresh);
+            }
+            // What stands on disk tells when it ended, and for how long its names stay reserved.
+            ChangeKind::Expired if registrant.services.is_some() => {}
+            ChangeKind::Collected if registrant.services.is_some() => {
+                record::put_removal(octets, registrant.id, change.number.0);
             }
             ChangeKind::Withdrawn | ChangeKind::Expired => {
                 record::put_removal(octets, registrant.id, change.number.0);

@@ -26,7 +26,7 @@ pub(crate) fn query(name: &str, rtype: Rtype) -> Vec<u8> {
     out
 }
 
-fn over_udp(server: SocketAddr, message: &[u8]) -> Vec<u8> {
+pub(crate) fn over_udp(server: SocketAddr, message: &[u8]) -> Vec<u8> {
     let socket = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
     socket.set_read_timeout(PATIENCE).unwrap();
     socket.connect(server).unwrap();
@@ -37,7 +37,7 @@ fn over_udp(server: SocketAddr, message: &[u8]) -> Vec<u8> {
     answer
 }
 
-fn over_tcp(server: SocketAddr, message: &[u8]) -> Vec<u8> {
+pub(crate) fn over_tcp(server: SocketAddr, message: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(server).unwrap();
     stream.set_read_timeout(PATIENCE).unwrap();
     stream.write_all(&(message.len() as u16).to_be_bytes()).unwrap();

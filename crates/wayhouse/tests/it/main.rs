@@ -18,3 +18,4 @@ mod http_rest;
 mod page;
 mod restart;
 mod running;
+mod srp;

@@ -260,6 +260,11 @@ impl Index {
             record.rdata[at..at + 4].copy_from_slice(&serial.to_be_bytes());
         }
     }
+    /// Whether a name is the apex of a zone.
+    pub(super) fn is_apex(&self, name: NameRef<'_>) -> bool {
+        let found = self.lookup(&Folded::new(name));
+        matches!(found, Found::At(zone, node) if self.apex(zone) == node)
+    }
     /// The number of records.
     pub(super) fn record_count(&self) -> usize {
         self.records.len()
@@ -279,6 +284,13 @@ impl Index {
         };
         if let Some(&known) = self.by_content.find(hash, is_same) {
             self.records[known as usize].holders += 1;
+            // Who says the same again may have another time to live in mind. Sets of pointers have many holders, and keep
+            // that of the first.
+            if rtype != Rtype::PTR {
+                let set = self.nodes[node as usize].sets.iter_mut().find(|set| set.rtype == rtype);
+                let has_changed = set.is_some_and(|set| std::mem::replace(&mut set.ttl_s, ttl_s) != ttl_s);
+                self.has_changed |= has_changed;
+            }
             return Some(RecordId(known));
         }
         let target = target_of(rtype, &rdata).map(NameRef::to_name).and_then(|target| self.node_of(&target));

@@ -8,6 +8,8 @@
 //! | a link with `exp`, called by its `ins` | an instance of its own: TXT with `path`, `rt`, `if`; subtypes of its own `rt` |
 //! | a CoAP group: address, names, application groups | `NAME`: A or AAAA with the multicast address; reverse PTR to the names |
 //!
+//! A host that registered by update has the names that it chose (`services`).
+//!
 //! Names are claimed: who comes first has one, whoever wants it later gets it with a number. A name stays with its entry
 //! through renewals and changes, also when the one without the number has become free. `docs/concepts/names.md` has
 //! the rules for people.
@@ -25,6 +27,8 @@ use wayhouse_wire::dns::name::LABEL_OCTETS_MAX;
 use wayhouse_wire::dns::{Name, Rtype};
 
 use crate::config;
+mod services;
+
 use crate::limits::{DNS_INSTANCES_MAX, DNS_NUMBERS_MAX, DNS_SUBTYPES_MAX, DNS_TXT_OCTETS_MAX};
 
 /// What stands first in every TXT (DN6).
@@ -39,6 +43,8 @@ pub(super) struct Draft {
     pub(super) name: Name,
     /// Its type.
     pub(super) rtype: Rtype,
+    /// Its time to live, seconds.
+    pub(super) ttl_s: u32,
     /// Its data.
     pub(super) rdata: Box<[u8]>,
 }
@@ -51,7 +57,7 @@ struct Held {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Holder {
+pub(super) enum Holder {
     /// This server itself.
     Server,
     /// One entry.
@@ -66,6 +72,13 @@ pub(super) struct Claim {
     wish: Box<[u8]>,
     name: Box<[u8]>,
     is_of_group: bool,
+}
+
+impl Claim {
+    /// Whether it is for a name, given as labels in wire form without the root.
+    pub(super) fn is_for(&self, name: &[u8]) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
 }
 
 /// All names that somebody has.
@@ -84,7 +97,8 @@ impl Claims {
         let name = labels([label]);
         self.hold(&name, Holder::Server);
     }
-    fn holder(&self, name: &[u8]) -> Option<Holder> {
+    /// Who has a name, given as labels in wire form without the root.
+    pub(super) fn holder(&self, name: &[u8]) -> Option<Holder> {
         let folded = name.to_ascii_lowercase();
         self.held.find(self.key.octets(&folded), |held| *held.name == *folded).map(|held| held.by)
     }
@@ -100,7 +114,8 @@ impl Claims {
             }
         }
     }
-    fn release(&mut self, name: &[u8]) {
+    /// Makes a name free.
+    pub(super) fn release(&mut self, name: &[u8]) {
         let folded = name.to_ascii_lowercase();
         if let Ok(entry) = self.held.find_entry(self.key.octets(&folded), |held| *held.name == *folded) {
             entry.remove();
@@ -123,7 +138,7 @@ impl Claims {
 }
 
 /// Labels in wire form without the root.
-fn labels<'l>(labels: impl IntoIterator<Item = &'l [u8]>) -> Box<[u8]> {
+pub(super) fn labels<'l>(labels: impl IntoIterator<Item = &'l [u8]>) -> Box<[u8]> {
     let mut wire = Vec::new();
     for label in labels {
         wire.push(label.len() as u8);
@@ -146,6 +161,8 @@ fn split(mut wire: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
 pub(super) struct Mapper<'m> {
     /// The settings.
     pub(super) config: &'m config::Dns,
+    /// The zone that shows nothing but what registered by update.
+    pub(super) registration_zone: Option<&'m Name>,
     /// Who has which name.
     pub(super) claims: &'m mut Claims,
     /// What the entry had before.
@@ -162,6 +179,9 @@ impl Mapper<'_> {
         // DP10: what is bound to one link means nothing to who asks from elsewhere.
         if registrant.link_scope.is_some() {
             return;
+        }
+        if let Some(services) = &registrant.services {
+            return self.map_services(registrant.id, services);
         }
         if let Some(authority) = authority_of(registrant) {
             if let GroupHost::Address(address) = authority.host {
@@ -220,7 +240,8 @@ impl Mapper<'_> {
         self.add_relative(split(relative), rtype, |_| Some(rdata.clone()));
         let host = self.config.zones.first().and_then(|zone| below(zone, split(relative)));
         if let Some(host) = host {
-            self.drafts.push(Draft { name: reverse_name(address), rtype: Rtype::PTR, rdata: host.wire().into() });
+            let (name, ttl_s) = (reverse_name(address), self.config.ttl_s);
+            self.drafts.push(Draft { name, rtype: Rtype::PTR, ttl_s, rdata: host.wire().into() });
         }
     }
 
@@ -354,7 +375,7 @@ impl Mapper<'_> {
     ) {
         for zone in &self.config.zones {
             if let (Some(name), Some(rdata)) = (below(zone, owner.clone()), rdata(zone)) {
-                self.drafts.push(Draft { name, rtype, rdata });
+                self.drafts.push(Draft { name, rtype, ttl_s: self.config.ttl_s, rdata });
             }
         }
     }

@@ -1,19 +1,21 @@
 //! Connections: sessions of the DSO engine, the plain questions asked on them (RFC 7766), and what is pushed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use wayhouse_proto::dns::dso_session::{Close, Happened, Role, Session, Settings};
 use wayhouse_proto::dns::instances::spread_delay_ms;
 use wayhouse_proto::dns::push;
-use wayhouse_proto::io::{Destination, StreamId, Wakeup};
-use wayhouse_wire::dns::{Flags, Header, Message, Rcode};
+use wayhouse_proto::io::{Destination, StreamId, Transmit, Wakeup};
+use wayhouse_wire::dns::{Flags, Header, Message, Opcode, Rcode};
 
 use super::authority::{self, Way};
 use super::composer::Composer;
 use super::index::{Index, RecordChange};
 use super::push::{Listening, Push, Telling, Wish};
+use super::update::{self, Outcome};
 use super::{Counters, Transport};
 use crate::config;
 use crate::limits::{
@@ -58,6 +60,8 @@ struct Stream {
     session: Session,
     transport: Transport,
     listening: Listening,
+    /// Who is at the other end.
+    remote: SocketAddr,
     /// When a whole message arrived last: octets that trickle in hold no place.
     used: Instant,
     /// Whether questions were left over when a bound was met.
@@ -113,6 +117,18 @@ pub(super) struct Parts<'p> {
     pub(super) counts: &'p mut Counters,
 }
 
+/// Decides about an update from somewhere.
+pub(super) type Decide<'d> = &'d mut dyn FnMut(SocketAddr, &Message<'_>) -> Option<Outcome>;
+
+/// What became of a connection that was served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Served {
+    /// How it ends, if it does.
+    pub(super) ended: Option<Close>,
+    /// The change that must be on disk before what was appended leaves; 0 for none.
+    pub(super) durable_after: u64,
+}
+
 impl Stream {
     fn wants(&self) -> Option<Instant> {
         if self.is_unfinished {
@@ -155,7 +171,7 @@ impl Streams {
         self.table.len()
     }
     /// Takes a connection; false when there are as many as may be.
-    pub(super) fn open(&mut self, now: Instant, id: StreamId, transport: Transport) -> bool {
+    pub(super) fn open(&mut self, now: Instant, id: StreamId, transport: Transport, remote: SocketAddr) -> bool {
         if self.table.len() >= self.streams_max {
             return false;
         }
@@ -165,7 +181,8 @@ impl Streams {
         };
         let session = Session::new(now, Role::Server, Arc::clone(settings));
         let listening = self.push.listening();
-        self.table.insert(id, Stream { session, transport, listening, used: now, is_unfinished: false, turn: None });
+        let stream = Stream { session, transport, listening, remote, used: now, is_unfinished: false, turn: None };
+        self.table.insert(id, stream);
         self.plan(now, id);
         true
     }
@@ -175,16 +192,25 @@ impl Streams {
             stream.session.handle_data(bytes);
         }
     }
-    /// Answers what was asked; how the connection ends, if it does.
-    pub(super) fn serve(&mut self, now: Instant, id: StreamId, parts: Parts<'_>, out: &mut Vec<u8>) -> Option<Close> {
-        let stream = self.table.get_mut(&id)?;
+    /// Answers what was asked.
+    pub(super) fn serve(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        parts: Parts<'_>,
+        decide: Decide<'_>,
+        out: &mut Vec<u8>,
+    ) -> Served {
+        let mut served = Served { ended: None, durable_after: 0 };
+        let Some(stream) = self.table.get_mut(&id) else { return served };
+        let ended = |served, how| Served { ended: Some(how), ..served };
         let start = out.len();
         stream.is_unfinished = false;
         let mut thrown_away = 0;
         loop {
             if out.len() - start + thrown_away >= DNS_STREAM_OCTETS_PER_CALL {
                 if stream.session.memory_octets() > DNS_STREAM_OCTETS_HELD_MAX {
-                    return Some(Close::Abort);
+                    return ended(served, Close::Abort);
                 }
                 stream.is_unfinished = true;
                 break;
@@ -196,11 +222,22 @@ impl Streams {
             }
             let due = match happened {
                 None => break,
-                Some(Happened::Ended(end)) => return Some(end.how),
+                Some(Happened::Ended(end)) => return ended(served, end.how),
                 Some(Happened::Dns(bytes)) => {
                     let Some(header) = Header::peek(bytes).filter(|header| !header.is_response()) else { continue };
                     parts.counts.tcp_queries += 1;
                     match Message::decode(bytes) {
+                        Ok(query) if header.flags.opcode() == Opcode::UPDATE => {
+                            let octets_max = self.udp_octets_max;
+                            let pads = stream.transport == Transport::Tls;
+                            let way = Way { octets_max, is_datagram: false, is_curt: false, cookie: None, pads };
+                            let Some(outcome) = decide(stream.remote, &query) else { continue };
+                            parts.counts.note_update(outcome);
+                            update::answer(&mut parts.composer.compressor, &query, outcome, way, &mut self.answer);
+                            served.durable_after = served.durable_after.max(outcome.durable_after);
+                            // What it changed is read before anything else is asked.
+                            stream.is_unfinished = outcome.durable_after > 0;
+                        }
                         Ok(query) => {
                             let octets_max = self.udp_octets_max;
                             let pads = stream.transport == Transport::Tls;
@@ -226,7 +263,7 @@ impl Streams {
             };
             match due {
                 Due::Answer if stream.session.send_dns(now, &self.answer, out).is_err() => {
-                    return Some(Close::Graceful);
+                    return ended(served, Close::Graceful);
                 }
                 Due::Answer | Due::Nothing => {}
                 Due::Wish(wish) => {
@@ -237,9 +274,12 @@ impl Streams {
                     self.push.handle(&mut telling, id, &mut stream.session, &mut stream.listening, wish);
                 }
             }
+            if stream.is_unfinished {
+                break;
+            }
         }
         self.plan(now, id);
-        None
+        served
     }
     /// Takes note of what changed at one instant, for whoever wants to hear of it.
     pub(super) fn note_changes(&mut self, changes: Vec<RecordChange>) {
@@ -262,7 +302,7 @@ impl Streams {
         now: Instant,
         parts: Parts<'_>,
         out: &mut Vec<u8>,
-        waiting: &mut VecDeque<(Destination, usize)>,
+        waiting: &mut VecDeque<Transmit>,
     ) -> Vec<StreamId> {
         let mut told = Vec::new();
         let Parts { index, composer, .. } = parts;
@@ -278,7 +318,7 @@ impl Streams {
             let stream = self.table.get_mut(&id);
             round.tell(&self.push, &mut telling, id, stream);
             if out.len() > start {
-                waiting.push_back((Destination::Stream(id), out.len() - start));
+                waiting.push_back(to_stream(id, out.len() - start));
             }
             told.push(id);
         }
@@ -316,14 +356,14 @@ impl Streams {
         now: Instant,
         id: StreamId,
         out: &mut Vec<u8>,
-        waiting: &mut VecDeque<(Destination, usize)>,
+        waiting: &mut VecDeque<Transmit>,
     ) -> Option<Close> {
         let stream = self.table.get_mut(&id)?;
         let start = out.len();
         let has_session = stream.session.is_established() || stream.session.poll_timeout().is_some();
         stream.session.handle_timeout(now, out);
         if out.len() > start {
-            waiting.push_back((Destination::Stream(id), out.len() - start));
+            waiting.push_back(to_stream(id, out.len() - start));
         }
         let is_idle = now.saturating_duration_since(stream.used) >= DNS_STREAM_IDLE;
         // RFC 7766 §6.2.3: that is no fault.
@@ -348,4 +388,8 @@ impl Streams {
             self.turns.insert((wanted, id));
         }
     }
+}
+
+fn to_stream(id: StreamId, octets: usize) -> Transmit {
+    Transmit { to: Destination::Stream(id), octets, durable_after: 0 }
 }

@@ -1,4 +1,5 @@
-//! What every zone has without any entry: SOA, NS, and for browsers the domains to look in (RFC 6763 §11).
+//! What every zone has without any entry: SOA, NS, for browsers the domains to look in (RFC 6763 §11), and for hosts where
+//! to register (RFC 9665 §3.1.1).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -6,7 +7,7 @@ use wayhouse_wire::dns::{Name, NameRef, Rtype};
 
 use super::index::Index;
 use super::naming::{Claims, reverse_name};
-use crate::config::{self, Network};
+use crate::config::{self, Network, UpdateDialect};
 
 /// The label of this server in each zone.
 const SERVER_LABEL: &[u8] = b"ns";
@@ -17,8 +18,10 @@ const STATIC_TTL_S: u32 = 3_600;
 /// REFRESH, RETRY and EXPIRE as DP17 recommends them; nobody transfers these zones. MINIMUM, for how long a name that is
 /// not there may count as missing, is as short as for a zone that changes by the second.
 const SOA_TIMES_S: [u32; 4] = [7_200, 3_600, 86_400, 10];
-/// Browsing, default browsing, browsing for old clients (DN9). `r` and `dr` name domains that take updates: ours do not.
+/// Browsing, default browsing, browsing for old clients (DN9); and where updates are taken, registering and default
+/// registering (SR1, SR30).
 const ENUMERATIONS: [&[u8]; 3] = [b"b", b"db", b"lb"];
+const REGISTRATIONS: [&[u8]; 2] = [b"r", b"dr"];
 
 /// Makes the zones of the configuration and their own records.
 pub(super) fn enter(index: &mut Index, claims: &mut Claims, config: &config::Dns) {
@@ -26,17 +29,24 @@ pub(super) fn enter(index: &mut Index, claims: &mut Claims, config: &config::Dns
     claims.reserve(SERVER_LABEL);
     let Ok(server) = first.prefixed(label(SERVER_LABEL).as_ref()) else { return };
     // Outer zones first.
-    let mut zones: Vec<&Name> = config.zones.iter().collect();
+    let registration_zone = config.registration_zone();
+    let mut zones: Vec<&Name> = config.zones.iter().chain(&registration_zone).collect();
     zones.sort_by_key(|zone| zone.labels().count());
     let reverse: Vec<Name> = config.reverse.iter().flat_map(reverse_zones).collect();
     // All of them before any record: names of one zone lead into others.
-    zones.iter().for_each(|zone| enter_zone(index, zone, zone, &server));
+    for zone in &zones {
+        enter_zone(index, zone, if config.zones.contains(zone) { zone } else { first }, &server);
+    }
     reverse.iter().for_each(|apex| enter_zone(index, apex, first, &server));
     for apex in zones.iter().copied().chain(&reverse) {
         index.add(apex, Rtype::NS, STATIC_TTL_S, server.wire().into());
-        enter_push(index, apex, config.push_tls_port, &server);
+        enter_push(index, apex, config.tls_port, &server);
     }
-    zones.iter().for_each(|zone| enter_enumeration(index, zone, zone));
+    for zone in zones {
+        enter_enumeration(index, config, zone, zone);
+        enter_registrar(index, config, zone, &server);
+        enter_detection(index, config, zone);
+    }
     for address in &config.addresses {
         let (rtype, rdata): (_, Box<[u8]>) = match address {
             IpAddr::V4(address) => (Rtype::A, address.octets().into()),
@@ -46,7 +56,7 @@ pub(super) fn enter(index: &mut Index, claims: &mut Claims, config: &config::Dns
     }
     for network in &config.reverse {
         // DP22, DN9: under the name of the network's first address, which its hosts compute from address and mask.
-        enter_enumeration(index, &reverse_name(base_address(network)), first);
+        enter_enumeration(index, config, &reverse_name(base_address(network)), first);
     }
 }
 
@@ -78,8 +88,42 @@ fn enter_zone(index: &mut Index, apex: &Name, home: &Name, server: &Name) {
     index.add_zone(apex, soa.into(), STATIC_TTL_S);
 }
 
-fn enter_enumeration(index: &mut Index, below: &Name, domain: &Name) {
-    for kind in ENUMERATIONS {
+/// SR1: where to send updates for a zone.
+fn enter_registrar(index: &mut Index, config: &config::Dns, zone: &Name, server: &Name) {
+    if !config.takes_updates() {
+        return;
+    }
+    for (service, port) in [(&b"_dnssd-srp"[..], config.tcp_port), (b"_dnssd-srp-tls", config.tls_port)] {
+        let Some(port) = port else { continue };
+        let mut rdata = vec![0; 4];
+        rdata.extend_from_slice(&port.to_be_bytes());
+        rdata.extend_from_slice(server.wire());
+        if let Ok(name) = Name::from_labels([service, b"_tcp"].into_iter().chain(zone.labels())) {
+            index.add(&name, Rtype::SRV, STATIC_TTL_S, rdata.into());
+        }
+    }
+}
+
+/// SR30, SR32: that names are kept here statefully, and in which zones those of addresses are.
+fn enter_detection(index: &mut Index, config: &config::Dns, zone: &Name) {
+    if !config.takes_updates() || config.update_dialect != UpdateDialect::StatefulDnssd {
+        return;
+    }
+    let mut point = |label: &[u8], target: &Name| {
+        if let Ok(name) = Name::from_labels([label].into_iter().chain(zone.labels())) {
+            index.add(&name, Rtype::PTR, STATIC_TTL_S, target.wire().into());
+        }
+    };
+    point(b"_mldnssd", zone);
+    for network in &config.reverse {
+        let label: &[u8] = if network.address.is_ipv4() { b"_inaddr_zone" } else { b"_ipv6_zone" };
+        reverse_zones(network).iter().for_each(|apex| point(label, apex));
+    }
+}
+
+fn enter_enumeration(index: &mut Index, config: &config::Dns, below: &Name, domain: &Name) {
+    let registrations = if config.takes_updates() { &REGISTRATIONS[..] } else { &[] };
+    for &kind in ENUMERATIONS.iter().chain(registrations) {
         let labels = [kind, b"_dns-sd", b"_udp"].into_iter().chain(below.labels());
         if let Ok(name) = Name::from_labels(labels) {
             index.add(&name, Rtype::PTR, STATIC_TTL_S, domain.wire().into());

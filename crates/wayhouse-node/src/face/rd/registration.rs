@@ -50,6 +50,7 @@ impl Directory {
             credentials: &credentials,
             source: Some(request.meta.remote),
             link_scope: base.link_scope,
+            services: None,
         };
         let Registered { id, change, .. } = context.registry.register(context.now, &registration)?;
         self.counts.registrations += 1;

@@ -205,6 +205,7 @@ impl Directory {
             credentials: &wish.credentials,
             source: Some(wish.source),
             link_scope: wish.link_scope,
+            services: None,
         };
         let registered = context.registry.register(context.now, &registration)?;
         self.simple.schedule(registered.id, Lease { lifetime_s: wish.lifetime_s, renewed: context.now }, wish.way);

@@ -59,7 +59,7 @@ fn options_write_where_they_read() {
             }
             (Kind::List, _) => Value::List(vec![
                 match setting.key {
-                    "directory.trusted_consumers" | "dns.reverse" => "10.0.0.0/8",
+                    "directory.trusted_consumers" | "dns.reverse" | "dns.update_sources" => "10.0.0.0/8",
                     "dns.addresses" => "127.0.0.1",
                     "dns.zones" => "things.example",
                     _ => "127.0.0.1:1",

@@ -178,6 +178,7 @@ impl State {
             owner: Credentials::anonymous(),
             source: None,
             link_scope: None,
+            services: None,
         });
         let lease = Lease { lifetime_s: entry.lifetime_s, renewed: self.clock.now() };
         let before = match position {

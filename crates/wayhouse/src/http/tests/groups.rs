@@ -27,6 +27,7 @@ fn groups() -> Vec<ShownGroup> {
             credentials: &Credentials::anonymous(),
             source: None,
             link_scope: None,
+            services: None,
         };
         registry.register(now, &registration).expect("a good registration");
     }

@@ -26,8 +26,9 @@ pub const PAGE_OCTETS: usize = 4096;
 pub const HEADER_OCTETS: usize = 4 * 4 + 7 * 8;
 
 const MAGIC: [u8; 4] = *b"whj\0";
-/// The shape written. Higher ones are not read: a newer program wrote them.
-const VERSION: u32 = 1;
+/// The shape written. Higher ones are not read: a newer program wrote them. Version 1 has no services in its entries, and
+/// is otherwise the same.
+const VERSION: u32 = 2;
 /// Where the checksum of the header stands.
 const HEADER_CHECKSUM_AT: usize = HEADER_OCTETS - 8;
 

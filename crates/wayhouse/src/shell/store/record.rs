@@ -4,6 +4,7 @@
 //! frame    length 4 | checksum 8 | body                      integers little-endian; the length is that of the body
 //! body     kind 1 | change number 8 | entry 8 | content      the checksum is XXH3 of the body, seeded with its length
 //! entry    lifetime 4, expiry 8 | flags 1 | origin 1 | text: name, sector, base, links | attributes | owner | source | link scope
+//!          | services, where the origin is an update (version 2)
 //! refresh  lifetime 4, expiry 8 | source
 //! removal  nothing
 //! text     length 4, UTF-8      list  count 2, items      address  family 1 (0 none, 4, 6), octets, for sources port 2 and scope 4
@@ -15,6 +16,8 @@
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 use wayhouse_registry::{Credentials, EntryId, Origin, Registrant};
+
+use super::services;
 
 /// Octets in front of a body.
 const PREFIX_OCTETS: usize = 4 + 8;
@@ -155,6 +158,7 @@ pub fn put_entry(out: &mut Vec<u8>, change: u64, registrant: &Registrant, lease:
         Origin::Directory => 1,
         Origin::SimpleRegistration => 2,
         Origin::Operator => 3,
+        Origin::Srp => 5,
         // The store does not write these, and the node does not take them back.
         Origin::Configured => 4,
     });
@@ -176,6 +180,9 @@ pub fn put_entry(out: &mut Vec<u8>, change: u64, registrant: &Registrant, lease:
     put_address(out, owner.address);
     put_source(out, registrant.source);
     put_option(out, registrant.link_scope.map(u32::to_le_bytes).as_ref().map(|scope| scope.as_slice()));
+    if let Some(services) = &registrant.services {
+        services::put(out, services);
+    }
     finish(out, start);
 }
 
@@ -194,6 +201,7 @@ fn read_registrant(reader: &mut Reader<'_>, id: EntryId) -> Option<(StoredLease,
         2 => Origin::SimpleRegistration,
         3 => Origin::Operator,
         4 => Origin::Configured,
+        5 => Origin::Srp,
         _ => return None,
     };
     let (endpoint_name, sector, base, links) = (reader.text()?, reader.text()?, reader.text()?, reader.text()?);
@@ -206,6 +214,7 @@ fn read_registrant(reader: &mut Reader<'_>, id: EntryId) -> Option<(StoredLease,
     };
     let source = reader.source()?;
     let link_scope = reader.option()?.map(u32::from_le_bytes);
+    let services = if origin == Origin::Srp { Some(services::read(reader)?.into()) } else { None };
     let registrant = Registrant {
         id,
         endpoint_name,
@@ -218,6 +227,7 @@ fn read_registrant(reader: &mut Reader<'_>, id: EntryId) -> Option<(StoredLease,
         owner,
         source,
         link_scope,
+        services,
     };
     Some((lease, registrant))
 }
@@ -282,7 +292,7 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
 }
 
 /// The registry's bounds keep every count far below what two octets hold.
-fn put_count(out: &mut Vec<u8>, count: usize) {
+pub(super) fn put_count(out: &mut Vec<u8>, count: usize) {
     out.extend_from_slice(&u16::try_from(count).expect("counts are bounded by the registry").to_le_bytes());
 }
 
@@ -291,7 +301,7 @@ fn put_option(out: &mut Vec<u8>, octets: Option<&[u8]>) {
     out.extend_from_slice(octets.unwrap_or_default());
 }
 
-fn put_address(out: &mut Vec<u8>, address: Option<IpAddr>) {
+pub(super) fn put_address(out: &mut Vec<u8>, address: Option<IpAddr>) {
     match address {
         None => out.push(0),
         Some(IpAddr::V4(address)) => {
@@ -315,23 +325,23 @@ fn put_source(out: &mut Vec<u8>, source: Option<SocketAddr>) {
 }
 
 /// What is left of a record's content. `None` from any method: it ends too early or holds what was never written.
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, octets: usize) -> Option<&'a [u8]> {
+    pub(super) fn take(&mut self, octets: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(octets)?;
         self.0 = rest;
         Some(taken)
     }
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (taken, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(*taken)
     }
-    fn octet(&mut self) -> Option<u8> {
+    pub(super) fn octet(&mut self) -> Option<u8> {
         self.array().map(|[octet]| octet)
     }
-    fn count(&mut self) -> Option<u16> {
+    pub(super) fn count(&mut self) -> Option<u16> {
         self.array().map(u16::from_le_bytes)
     }
     fn text(&mut self) -> Option<Box<str>> {
@@ -350,7 +360,7 @@ impl<'a> Reader<'a> {
         let expires_ms = u64::from_le_bytes(self.array()?);
         Some(StoredLease { lifetime_s, expires_ms })
     }
-    fn address(&mut self) -> Option<Option<IpAddr>> {
+    pub(super) fn address(&mut self) -> Option<Option<IpAddr>> {
         match self.octet()? {
             0 => Some(None),
             4 => self.array::<4>().map(|octets| Some(IpAddr::from(octets))),

@@ -222,6 +222,46 @@ async fn a_clock_set_back_loses_nothing() {
     assert!(restored[0].lease.remaining(clock.now()) <= Duration::from_secs(600));
 }
 
+/// A host registered by update for two hours, its name for two weeks: when the lease is over, the name is still its key's.
+#[tokio::test(flavor = "current_thread")]
+async fn sr26_a_reservation_outlives_its_lease_on_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Clock::start();
+    let mut changes = Changes::starting(&clock);
+    let services = |key_lease_s| wayhouse_registry::ServiceHost {
+        name: wayhouse_wire::dns::Name::parse("lamp").unwrap(),
+        key: [7; 68].into(),
+        key_lease_s,
+        addresses: Box::new([]),
+        ttl_s: 120,
+        aliases: Box::new([]),
+        instances: Box::new([]),
+    };
+    let signed = |id, key_lease_s| {
+        let services = Some(Arc::new(services(key_lease_s)));
+        Arc::new(Registrant { origin: Origin::Srp, services, ..(*registrant(id, "")).clone() })
+    };
+    changes.now -= Duration::from_secs(7_200);
+    let written = [
+        changes.make(ChangeKind::Added, &signed(1, 1_209_600), 7_200),
+        changes.make(ChangeKind::Expired, &signed(1, 1_209_600), 7_200),
+        // Its reservation has ended as well.
+        changes.make(ChangeKind::Added, &signed(2, 7_200), 7_200),
+        changes.make(ChangeKind::Added, &signed(3, 1_209_600), 7_200),
+        changes.make(ChangeKind::Collected, &signed(3, 1_209_600), 7_200),
+        // It was ended by its owner.
+        changes.make(ChangeKind::Changed, &signed(4, 1_209_600), 0),
+    ];
+    write_all(&directory, clock, vec![written.into()]).await;
+    let (report, restored) = read_back(&mut open(&directory, clock));
+    assert_eq!((report.restored, report.reserved, report.expired), (0, 2, 1));
+    let ids: Vec<u64> = restored.iter().map(|restored| restored.registrant.id.0).collect();
+    assert_eq!(ids, [1, 4]);
+    assert_eq!(restored[0].lease.remaining(clock.now()), Duration::ZERO);
+    let age = restored[0].lease.age(clock.now());
+    assert!(age >= Duration::from_secs(7_200) && age < Duration::from_secs(7_310), "{age:?}");
+}
+
 fn disk_is_full(_: &File, _: u64) -> io::Result<()> {
     Err(io::ErrorKind::StorageFull.into())
 }

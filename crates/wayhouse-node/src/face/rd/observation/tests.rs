@@ -35,6 +35,7 @@ fn lamp() -> Registrant {
         owner: Credentials::anonymous(),
         source: None,
         link_scope: None,
+        services: None,
     }
 }
 

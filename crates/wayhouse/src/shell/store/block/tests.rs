@@ -101,7 +101,7 @@ fn damage_costs_one_block() {
 #[test]
 fn a_newer_shape_is_named() {
     let (mut octets, starts) = segment();
-    octets[starts[1] + 4] = 2;
+    octets[starts[1] + 4] = VERSION as u8 + 1;
     // A damaged version is damage.
     assert_eq!(found(&octets, SEED), [(1, true, 2), (3, true, 0)]);
     make_newer(&mut octets[starts[1]..], SEED, starts[1] as u64);

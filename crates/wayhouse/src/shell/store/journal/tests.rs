@@ -30,6 +30,7 @@ pub(in super::super) fn registrant(id: u64, links: String) -> Registrant {
         owner: Credentials::anonymous(),
         source: None,
         link_scope: None,
+        services: None,
     }
 }
 

@@ -1,3 +1,5 @@
+use wayhouse_registry::{ServiceHost, ServiceInstance, ServiceOffer};
+
 use super::*;
 
 fn entries() -> Vec<StoredEntry> {
@@ -13,6 +15,7 @@ fn entries() -> Vec<StoredEntry> {
         owner: Credentials::anonymous(),
         source: None,
         link_scope: None,
+        services: None,
     };
     let full = Registrant {
         sector: "dach".into(),
@@ -35,8 +38,34 @@ fn entries() -> Vec<StoredEntry> {
         owner: Credentials { address: Some("2001:db8::7".parse().unwrap()), ..Credentials::anonymous() },
         ..plain.clone()
     };
+    let name = |text| wayhouse_wire::dns::Name::parse(text).unwrap();
+    let offer = ServiceOffer {
+        lease_s: 7_200,
+        subtypes: Box::new([(*b"_light").into()]),
+        priority: 1,
+        weight: 2,
+        port: 5683,
+        texts: Box::new([(*b"\x01a").into(), [0].into()]),
+        ttl_s: 120,
+    };
+    let instance = |offer| ServiceInstance {
+        name: name("Lamp._coap._udp"),
+        key_lease_s: 1_209_600,
+        renewed_before_ms: 1 << 33,
+        offer,
+    };
+    let services = ServiceHost {
+        name: name("Lamp"),
+        key: [9; 68].into(),
+        key_lease_s: 1_209_600,
+        addresses: Box::new(["192.0.2.1".parse().unwrap(), "fd00::1".parse().unwrap()]),
+        ttl_s: 60,
+        aliases: Box::new([name("Lamp in the hall")]),
+        instances: Box::new([instance(Some(offer)), instance(None)]),
+    };
+    let signed = Registrant { origin: Origin::Srp, services: Some(services.into()), ..plain.clone() };
     let lease = StoredLease { lifetime_s: 90_000, expires_ms: 1_800_000_000_123 };
-    [plain, full, simple].into_iter().map(|registrant| StoredEntry { change: 77, lease, registrant }).collect()
+    [plain, full, simple, signed].into_iter().map(|registrant| StoredEntry { change: 77, lease, registrant }).collect()
 }
 
 fn encoded(entry: &StoredEntry) -> Vec<u8> {
