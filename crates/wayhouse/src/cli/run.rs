@@ -117,7 +117,8 @@ fn run(resolved: &Resolved, announces_json: bool) -> Result<(), Fault> {
         .map_err(|error| Fault::negative(format!("the system gives no event queue: {error}")))?;
     let outcome = runtime.block_on(async {
         let is_default = |key| *resolved.source(key) == Source::Default;
-        let may_skip = MaySkip { coap: is_default("coap.listen"), dns: is_default("dns.listen") };
+        let (coap, dns) = (is_default("coap.listen"), is_default("dns.listen"));
+        let may_skip = MaySkip { coap, dns, dns_tls: dns && is_default("dns.tls_listen") };
         let (daemon, whereabouts) = Daemon::prepare(settings, may_skip).map_err(|error| {
             let fault = if error.is_misuse() { Fault::misuse } else { Fault::negative };
             fault(error.to_string()).hint(error.hint())

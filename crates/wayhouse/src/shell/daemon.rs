@@ -141,6 +141,8 @@ pub struct MaySkip {
     pub coap: bool,
     /// Of those for DNS.
     pub dns: bool,
+    /// Of those for DNS over TLS.
+    pub dns_tls: bool,
 }
 
 /// A daemon that is ready to run.
@@ -162,7 +164,7 @@ impl Daemon {
         let counters = Arc::clone(handle.shell_counters());
         let mut served = listen(settings, may_skip.coap, &counters)?;
         listen_for_dns(settings, may_skip.dns, &mut served)?;
-        let dns_tls_pin = dns_over_tls::listen(settings, may_skip.dns, &mut served)?;
+        let dns_tls_pin = dns_over_tls::listen(settings, may_skip.dns_tls, &mut served)?;
         let page = settings.http.listen.map(bind_page).transpose()?;
         let (token, token_file) = admin_token(settings)?;
 

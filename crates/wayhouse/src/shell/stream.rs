@@ -129,7 +129,7 @@ pub struct Streams {
     turn: Turn,
     /// Octets in all outboxes.
     waiting: usize,
-    tls: Option<tls::Server>,
+    tls: Option<tls::TlsServer>,
     counters: Arc<ShellCounters>,
 }
 
@@ -183,7 +183,7 @@ impl Streams {
     }
 
     /// Sets who we are over TLS. Call before listening for it.
-    pub fn set_tls(&mut self, server: tls::Server) {
+    pub fn set_tls(&mut self, server: tls::TlsServer) {
         self.tls = Some(server);
     }
 

@@ -1,6 +1,6 @@
 //! TLS for connections: it ends here, and what the node sees is in the clear (RFC 7858, RFC 8310).
 //!
-//! A [`Session`] touches no socket: it is given the octets that arrived and appends those that are to leave, so that many
+//! A [`TlsSession`] touches no socket: it is given the octets that arrived and appends those that are to leave, so that many
 //! sessions share the buffers of the loop and hold next to nothing while they are idle. Keys and certificates are the affair of
 //! `identity.rs`.
 //!
@@ -25,28 +25,28 @@ use identity::Identity;
 const ALPN: &[u8] = b"\x03dot";
 /// What tells sessions of this service from those of others.
 const SESSION_CONTEXT: &[u8] = b"dns";
-/// Room for what one call of [`Session::take`] may yield: what is taken at a time, and the rest of a record before it.
+/// Room for what one call of [`TlsSession::take`] may yield: what is taken at a time, and the rest of a record before it.
 pub const PLAIN_OCTETS: usize = super::stream::READ_OCTETS + (17 << 10);
 
 /// What all sessions have in common.
 #[derive(Clone)]
-pub struct Server {
+pub struct TlsServer {
     context: SslContext,
 }
 
-impl fmt::Debug for Server {
+impl fmt::Debug for TlsServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").finish_non_exhaustive()
+        f.debug_struct("TlsServer").finish_non_exhaustive()
     }
 }
 
-impl Server {
+impl TlsServer {
     /// A server that shows an identity. TLS 1.2 and 1.3; sessions are resumed by tickets, so that nothing is kept here for
     /// clients that went away.
     ///
     /// # Errors
     /// When the library refuses a setting.
-    pub fn new(identity: &Identity) -> Result<Server, ErrorStack> {
+    pub fn new(identity: &Identity) -> Result<TlsServer, ErrorStack> {
         let mut builder = SslContextBuilder::new(SslMethod::tls_server())?;
         builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
         builder.set_options(SslOptions::NO_COMPRESSION | SslOptions::NO_RENEGOTIATION);
@@ -65,23 +65,23 @@ impl Server {
         }
         builder.set_private_key(&identity.key)?;
         builder.check_private_key()?;
-        Ok(Server { context: builder.build() })
+        Ok(TlsServer { context: builder.build() })
     }
 
     /// The session of a connection that was just accepted.
     ///
     /// # Errors
     /// When there is no memory.
-    pub fn accept(&self) -> Result<Session, ErrorStack> {
+    pub fn accept(&self) -> Result<TlsSession, ErrorStack> {
         let mut ssl = Ssl::new(&self.context)?;
         ssl.set_accept_state();
-        Ok(Session { stream: SslStream::new(ssl, Wire::default())?, is_established: false, is_closed: false })
+        Ok(TlsSession { stream: SslStream::new(ssl, Wire::default())?, is_established: false, is_closed: false })
     }
 }
 
 /// One session.
 #[derive(Debug)]
-pub struct Session {
+pub struct TlsSession {
     stream: SslStream<Wire>,
     is_established: bool,
     /// Whether we said that nothing more comes, or must not say anything any more.
@@ -140,7 +140,7 @@ impl Write for Wire {
     }
 }
 
-impl Session {
+impl TlsSession {
     /// Whether the client was known from an earlier connection.
     pub fn is_resumed(&self) -> bool {
         self.stream.ssl().session_reused()

@@ -3,7 +3,7 @@
 use openssl::error::ErrorStack;
 
 use super::super::stream::Service;
-use super::super::tls::Server;
+use super::super::tls::TlsServer;
 use super::super::tls::identity::{Identity, Names};
 use super::{Served, StartError, is_family_missing};
 use crate::config::Settings;
@@ -23,7 +23,7 @@ pub(super) fn listen(
         _ => Identity::own(&settings.store.data_dir, &own_names(settings))?,
     };
     let fault = |error: ErrorStack| StartError::System { what: "TLS", error: error.into() };
-    served.streams.set_tls(Server::new(&identity).map_err(fault)?);
+    served.streams.set_tls(TlsServer::new(&identity).map_err(fault)?);
     for address in addresses {
         match served.streams.listen(address, Service::DnsOverTls) {
             Ok(bound) => served.dns_tls.push(bound),

@@ -56,7 +56,7 @@ impl Streams {
     fn open(&mut self, now: Instant, socket: OwnedFd, remote: SocketAddr, service: Service) {
         let session = match service {
             Service::Coap | Service::Dns => None,
-            Service::DnsOverTls => match self.tls.as_ref().map(tls::Server::accept) {
+            Service::DnsOverTls => match self.tls.as_ref().map(tls::TlsServer::accept) {
                 Some(Ok(session)) => Some(Box::new(session)),
                 // The library is out of memory.
                 Some(Err(_)) | None => return self.counters.tls_failed.add(1),

@@ -58,7 +58,7 @@ pub(super) enum Written {
 #[derive(Debug)]
 pub(super) struct Connection {
     socket: OwnedFd,
-    session: Option<Box<tls::Session>>,
+    session: Option<Box<tls::TlsSession>>,
     pub(super) remote: SocketAddr,
     pub(super) service: Service,
     pub(super) phase: Phase,
@@ -80,7 +80,7 @@ impl Connection {
         socket: OwnedFd,
         remote: SocketAddr,
         service: Service,
-        session: Option<Box<tls::Session>>,
+        session: Option<Box<tls::TlsSession>>,
     ) -> Connection {
         let phase = if session.is_some() { Phase::Handshaking } else { Phase::Open };
         Connection {

@@ -23,7 +23,7 @@ impl World {
             let directory = tempfile::tempdir().unwrap();
             let names = Names { server: None, addresses: Vec::new() };
             let identity = Identity::own(directory.path(), &names).unwrap();
-            streams.set_tls(tls::Server::new(&identity).unwrap());
+            streams.set_tls(tls::TlsServer::new(&identity).unwrap());
         }
         let address = streams.listen("127.0.0.1:0".parse().unwrap(), service).unwrap();
         World { streams, now: Instant::now(), address }
