@@ -93,7 +93,8 @@ impl Granted {
             0 => 0,
             wish => wish.clamp(LEASE_MIN_S, config.lease_max_s),
         };
-        let key_lease_s = asked.effective_key_lease_s().min(config.key_lease_max_s).max(lease_s);
+        // In the short form one number is told, and holds for both.
+        let key_lease_s = asked.key_lease_s.map_or(lease_s, |wish| wish.min(config.key_lease_max_s).max(lease_s));
         Granted { lease_s, key_lease_s }
     }
     /// In the form of the question: the short one tells one number, which then holds for the key as well.

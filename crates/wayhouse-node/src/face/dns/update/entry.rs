@@ -219,3 +219,6 @@ fn percent_encoded(octets: &[u8], plain: &[u8]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;
