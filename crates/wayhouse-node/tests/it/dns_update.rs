@@ -1,7 +1,8 @@
 //! Hosts that register by signed update: who may, what it shows, and who has which name.
 
 use wayhouse_node::config::Updates;
-use wayhouse_registry::Origin;
+use wayhouse_node::{Command, Reply};
+use wayhouse_registry::{EntryId, Origin};
 use wayhouse_wire::coap::Code;
 use wayhouse_wire::dns::{Message, Rcode, Rtype, UpdateLease};
 
@@ -328,4 +329,24 @@ fn sr13_checks_of_signatures_are_rationed() {
     assert_eq!(granted.expect("an answer").rcode, Rcode::NOERROR);
     house.advance_s(1);
     assert_eq!(house.update(&mut sensor).rcode, Rcode::NOERROR);
+}
+
+#[test]
+fn one_device_with_two_registrations_is_told_as_one() {
+    let mut house = house();
+    house.register("[2001:db8::a]:5683", "ep=lamp", "</l>;rt=light");
+    house.register(LAMP, "ep=other", "</l>");
+    house.register_by_update(&mut requester("sensor", 1).lamp());
+    let id_of = |house: &mut House, name: &str| {
+        let entry = house.endpoints(&format!("ep={name}"))[0].clone();
+        EntryId::parse(&entry["</reg/".len()..entry.find('>').unwrap()]).expect("an id")
+    };
+    let (lamp, other, sensor) = (id_of(&mut house, "lamp"), id_of(&mut house, "other"), id_of(&mut house, "sensor"));
+    let same_device = |house: &mut House, id| match house.node.command(house.now, Command::Registrant(id)) {
+        Ok(Reply::Registrant(shown)) => shown.same_device,
+        reply => panic!("{reply:?}"),
+    };
+    assert_eq!(same_device(&mut house, lamp), [sensor]);
+    assert_eq!(same_device(&mut house, sensor), [lamp]);
+    assert!(same_device(&mut house, other).is_empty());
 }
