@@ -8,6 +8,7 @@ mod dns_push;
 mod dns_update;
 mod dns_update_leases;
 mod dns_update_plain;
+mod dns_update_random;
 mod extensions;
 mod freshness;
 mod groups;

@@ -375,17 +375,26 @@ fn register(desk: &mut Desk<'_>, wish: &Wish<'_>, endpoint_name: &str, owner: [u
             _ => None,
         })
         .collect();
-    let credentials = Credentials { public_key: Some(owner), ..Credentials::default() };
-    let asked = entry::Asked { endpoint_name, credentials: &credentials, source: Some(desk.from), services };
-    let mut last = entry::register(desk.registry, desk.now, desk.config, granted.lease_s, asked)?.change;
+    // First they lose the names, or the host would find them held.
+    let mut took = Vec::new();
     for id in moved {
         let Some(other) = desk.registry.get(id).filter(|view| view.is_active) else { continue };
-        let Some(services) = &other.registrant.services else { continue };
-        let left = merge::without_named(services, update);
-        // Less than there was always fits.
-        last = entry::amend(desk.registry, desk.now, desk.config, id, left)?;
+        let Some(services) = other.registrant.services.clone() else { continue };
+        let left = merge::without_named(&services, update);
+        entry::amend(desk.registry, desk.now, desk.config, id, left)?;
+        took.push((id, services));
     }
-    Ok(last.0)
+    let credentials = Credentials { public_key: Some(owner), ..Credentials::default() };
+    let asked = entry::Asked { endpoint_name, credentials: &credentials, source: Some(desk.from), services };
+    let outcome = entry::register(desk.registry, desk.now, desk.config, granted.lease_s, asked);
+    if outcome.is_err() {
+        // All or nothing: what fitted a moment ago fits again.
+        for (id, services) in took {
+            let given_back = entry::amend(desk.registry, desk.now, desk.config, id, (*services).clone());
+            debug_assert!(given_back.is_ok(), "there was room for it: {given_back:?}");
+        }
+    }
+    Ok(outcome?.change.0)
 }
 
 /// Whether what a repeated update did still stands: then the number of the change that its answer waits for.
