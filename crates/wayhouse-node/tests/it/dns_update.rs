@@ -350,3 +350,43 @@ fn one_device_with_two_registrations_is_told_as_one() {
     assert_eq!(same_device(&mut house, sensor), [lamp]);
     assert!(same_device(&mut house, other).is_empty());
 }
+
+#[test]
+fn sr13_a_registry_without_room_is_a_failure_of_the_server() {
+    let mut house = house_with(|config| config.registry.entries_max = 1);
+    house.register_by_update(&mut requester("sensor", 1).lamp());
+    let before = known(&mut house);
+    let mut other = requester("other", 2).lamp();
+    assert_eq!(house.update(&mut other).rcode, Rcode::SERVFAIL);
+    assert_eq!(known(&mut house), before);
+    // There is room for who is there already.
+    house.register_by_update(&mut requester("sensor", 1).lamp().with("sensor add 120 AAAA 2001:db8::b\n"));
+    // A repetition of what was not done is not taken for done.
+    let bytes = other.bytes();
+    for _ in 0..2 {
+        let answer = house.dns_datagram(SENSOR, &bytes).expect("an answer");
+        assert_eq!(Granted::read(&answer).rcode, Rcode::SERVFAIL);
+    }
+}
+
+#[test]
+fn without_the_time_of_day_no_signature_is_judged() {
+    let mut house = House::with(|config| {
+        config.dns.update_sources =
+            vec![wayhouse_node::config::Network { address: "2001:db8::".parse().unwrap(), prefix_length: 32 }]
+    });
+    assert_eq!(house.update(&mut requester("sensor", 1).lamp()).rcode, Rcode::SERVFAIL);
+}
+
+#[test]
+fn pu3_updates_are_taken_on_the_connection_of_a_session() {
+    let mut house = house();
+    house.open_dns(1);
+    // A Keepalive request makes it a session (RFC 8490 §7.1).
+    let keepalive =
+        [&[0, 9, 0x30, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 8][..], &[0, 0, 0x3a, 0x98], &[0, 0, 0x3a, 0x98]];
+    let (received, is_closed) = house.dns_octets(1, &framed(&keepalive.concat()));
+    assert!(!received.is_empty() && !is_closed);
+    let (received, _) = house.dns_octets(1, &framed(&requester("sensor", 1).lamp().bytes()));
+    assert_eq!(Granted::read(&unframed(&received)[0]).rcode, Rcode::NOERROR);
+}
