@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod change;
+pub mod device;
 pub mod entry;
 pub mod filter;
 pub mod group;

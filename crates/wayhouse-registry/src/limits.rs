@@ -64,6 +64,13 @@ pub const SERVICE_ADDRESSES_MAX: usize = 16;
 /// Subtypes, and TXT records, of one service instance, and further names of one host, each. Reaction: `Refusal::Full`.
 pub const SERVICE_PARTS_MAX: usize = 16;
 
+/// Entries told of one device. Reaction: further ones are left out.
+pub const DEVICE_ENTRIES_MAX: usize = 16;
+
+/// Entries that registered by update, read to find those of one device, some hundred microseconds. Reaction: one beyond is
+/// found by the first of its addresses only.
+pub const SIGNED_ENTRIES_READ_MAX: usize = 1_000;
+
 /// Distinct terms (attribute names and single values, of a registrant and its links) that text of so many octets may
 /// have. A term weighs up to 150 octets in the indexes, so crowds of tiny ones would make them a large multiple of the
 /// text; documents of real devices stay far below. Reaction: `Refusal::Full`.

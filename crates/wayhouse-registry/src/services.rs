@@ -10,6 +10,10 @@ use wayhouse_wire::dns::Name;
 #[cfg(test)]
 mod tests;
 
+/// The sector of all entries that registered by update: the zone that hosts without a domain of their own say (RFC 9665
+/// §3.1.2). It keeps them apart from those that registered at the directory under the same name.
+pub const SECTOR: &str = "default.service.arpa";
+
 /// A host and its services.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceHost {

@@ -216,12 +216,14 @@ impl Names {
     /// before a restart. Who had to give one up is told.
     fn displace(&mut self, id: EntryId, services: &ServiceHost) -> Vec<EntryId> {
         let mut displaced = Vec::new();
-        // A name that is only kept can wait.
-        let offered = services.instances.iter().filter(|instance| instance.offer.is_some());
-        for name in offered.map(|instance| &instance.name).chain(&services.aliases).chain([&services.name]) {
+        let instances = services.instances.iter().map(|instance| (&instance.name, instance.offer.is_some()));
+        let names = services.aliases.iter().chain([&services.name]).map(|name| (name, true));
+        for (name, is_shown) in instances.chain(names) {
             let relative = labels(name.labels());
             let Some(Holder::Entry(other)) = self.claims.holder(&relative) else { continue };
-            if other == id {
+            // A name that is only kept is taken from where it is only kept as well.
+            let has_records = || self.shown.get(&other).is_some_and(|shown| !shown.records.is_empty());
+            if other == id || !is_shown && has_records() {
                 continue;
             }
             if let Some(shown) = self.shown.get_mut(&other) {

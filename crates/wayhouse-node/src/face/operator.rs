@@ -127,6 +127,8 @@ pub struct Shown {
     pub age: Duration,
     /// Whether the lease runs.
     pub is_active: bool,
+    /// Other entries of the same device; told of one entry alone.
+    pub same_device: Vec<EntryId>,
 }
 
 /// Who owns what an operator enters: no anonymous registrant can take it over.
@@ -180,7 +182,8 @@ pub(crate) fn list(registry: &mut Registry, now: Instant, filter: &Filter, text:
 
 /// Shows one registrant.
 pub(crate) fn show(registry: &Registry, now: Instant, id: EntryId) -> Result<Reply, Refusal> {
-    registry.get(id).map(|view| Reply::Registrant(shown(now, view))).ok_or(Refusal::Unknown)
+    let view = registry.get(id).ok_or(Refusal::Unknown)?;
+    Ok(Reply::Registrant(Shown { same_device: registry.device_of(id), ..shown(now, view) }))
 }
 
 /// Enters or replaces a registrant under the directory's rules. An entry that exists keeps its owner.
@@ -249,6 +252,7 @@ fn shown(now: Instant, view: View<'_>) -> Shown {
         remaining: view.lease.remaining(now),
         age: view.lease.age(now),
         is_active: view.is_active,
+        same_device: Vec::new(),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Hosts that register by signed update: who may, what it shows, and who has which name.
 
 use wayhouse_node::config::Updates;
-use wayhouse_registry::Origin;
+use wayhouse_node::{Command, Reply};
+use wayhouse_registry::{EntryId, Origin};
 use wayhouse_wire::coap::Code;
 use wayhouse_wire::dns::{Message, Rcode, Rtype, UpdateLease};
 
@@ -328,4 +329,64 @@ fn sr13_checks_of_signatures_are_rationed() {
     assert_eq!(granted.expect("an answer").rcode, Rcode::NOERROR);
     house.advance_s(1);
     assert_eq!(house.update(&mut sensor).rcode, Rcode::NOERROR);
+}
+
+#[test]
+fn one_device_with_two_registrations_is_told_as_one() {
+    let mut house = house();
+    house.register("[2001:db8::a]:5683", "ep=lamp", "</l>;rt=light");
+    house.register(LAMP, "ep=other", "</l>");
+    house.register_by_update(&mut requester("sensor", 1).lamp());
+    let id_of = |house: &mut House, name: &str| {
+        let entry = house.endpoints(&format!("ep={name}"))[0].clone();
+        EntryId::parse(&entry["</reg/".len()..entry.find('>').unwrap()]).expect("an id")
+    };
+    let (lamp, other, sensor) = (id_of(&mut house, "lamp"), id_of(&mut house, "other"), id_of(&mut house, "sensor"));
+    let same_device = |house: &mut House, id| match house.node.command(house.now, Command::Registrant(id)) {
+        Ok(Reply::Registrant(shown)) => shown.same_device,
+        reply => panic!("{reply:?}"),
+    };
+    assert_eq!(same_device(&mut house, lamp), [sensor]);
+    assert_eq!(same_device(&mut house, sensor), [lamp]);
+    assert!(same_device(&mut house, other).is_empty());
+}
+
+#[test]
+fn sr13_a_registry_without_room_is_a_failure_of_the_server() {
+    let mut house = house_with(|config| config.registry.entries_max = 1);
+    house.register_by_update(&mut requester("sensor", 1).lamp());
+    let before = known(&mut house);
+    let mut other = requester("other", 2).lamp();
+    assert_eq!(house.update(&mut other).rcode, Rcode::SERVFAIL);
+    assert_eq!(known(&mut house), before);
+    // There is room for who is there already.
+    house.register_by_update(&mut requester("sensor", 1).lamp().with("sensor add 120 AAAA 2001:db8::b\n"));
+    // A repetition of what was not done is not taken for done.
+    let bytes = other.bytes();
+    for _ in 0..2 {
+        let answer = house.dns_datagram(SENSOR, &bytes).expect("an answer");
+        assert_eq!(Granted::read(&answer).rcode, Rcode::SERVFAIL);
+    }
+}
+
+#[test]
+fn without_the_time_of_day_no_signature_is_judged() {
+    let mut house = House::with(|config| {
+        config.dns.update_sources =
+            vec![wayhouse_node::config::Network { address: "2001:db8::".parse().unwrap(), prefix_length: 32 }]
+    });
+    assert_eq!(house.update(&mut requester("sensor", 1).lamp()).rcode, Rcode::SERVFAIL);
+}
+
+#[test]
+fn pu3_updates_are_taken_on_the_connection_of_a_session() {
+    let mut house = house();
+    house.open_dns(1);
+    // A Keepalive request makes it a session (RFC 8490 §7.1).
+    let keepalive =
+        [&[0, 9, 0x30, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 8][..], &[0, 0, 0x3a, 0x98], &[0, 0, 0x3a, 0x98]];
+    let (received, is_closed) = house.dns_octets(1, &framed(&keepalive.concat()));
+    assert!(!received.is_empty() && !is_closed);
+    let (received, _) = house.dns_octets(1, &framed(&requester("sensor", 1).lamp().bytes()));
+    assert_eq!(Granted::read(&unframed(&received)[0]).rcode, Rcode::NOERROR);
 }

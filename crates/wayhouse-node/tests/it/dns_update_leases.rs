@@ -228,6 +228,48 @@ fn sr13_a_service_moves_with_its_key_to_another_host() {
 }
 
 #[test]
+fn sr26_a_name_that_is_taken_back_at_another_host_stays_reserved() {
+    let mut house = house();
+    house.register_by_update(&mut requester("sensor", 1).lamp());
+    let mut renamed = requester("renamed", 1);
+    renamed.lines = renamed.host_lines(&["2001:db8::c"]) + "sensor\\032lamp._coap._udp delete\n";
+    house.register_by_update(&mut renamed);
+    assert_eq!(house.rcode(INSTANCE, Rtype::SRV), Rcode::NXDOMAIN);
+    let mut thief = requester("other", 2);
+    thief.lines = thief.host_lines(&[]) + &thief.service("sensor lamp", "_coap._udp", 5683, "x");
+    assert_eq!(house.update(&mut thief).rcode, Rcode::YXDOMAIN);
+    // The same where the first host is away.
+    house.register_by_update(&mut requester("sensor", 1).lamp().lease(&[30, 600]));
+    house.advance_s(60);
+    house.register_by_update(&mut renamed);
+    assert_eq!(house.update(&mut thief).rcode, Rcode::YXDOMAIN);
+}
+
+#[test]
+fn sr17_what_is_late_ends_all_the_same() {
+    let mut house = house();
+    let base = requester("sensor", 1);
+    let (one, two) = (base.service("one", "_coap._udp", 5683, "a"), base.service("two", "_coap._udp", 5684, "b"));
+    let host = base.host_lines(&["2001:db8::a"]);
+    let mut crowd = Vec::new();
+    for number in 0..100 {
+        crowd.push(format!("ep=e{number}&lt=60"));
+    }
+    house.register_by_update(&mut requester("sensor", 1).with(&host).with(&one).lease(&[60, 600]));
+    house.advance_s(1);
+    house.register_by_update(&mut requester("sensor", 1).with(&host).with(&two).lease(&[60, 600]));
+    crowd.iter().for_each(|query| drop(house.register(LAMP, query, "</t>")));
+    // Nobody calls the node for a day; more is due then than it does in one call.
+    house.now += std::time::Duration::from_secs(86_400);
+    house.node.handle_timeout(house.now);
+    while house.node.poll_timeout().is_some_and(|wakeup| wakeup.at <= house.now) {
+        house.node.handle_timeout(house.now);
+    }
+    assert_eq!(house.rcode(TYPE, Rtype::PTR), Rcode::NXDOMAIN);
+    assert!(house.endpoints("").is_empty());
+}
+
+#[test]
 fn sr13_more_services_than_a_host_may_have_are_refused_as_a_whole() {
     let mut house = house();
     let many = |from: usize, to: usize| {
@@ -248,7 +290,7 @@ fn sr13_more_services_than_a_host_may_have_are_refused_as_a_whole() {
 }
 
 /// The house after a restart: what a store would have kept.
-fn restarted(house: &mut House) -> House {
+pub fn restarted(house: &mut House) -> House {
     house.drain();
     let mut kept = std::collections::BTreeMap::new();
     for change in &house.changes {
@@ -268,6 +310,8 @@ fn restarted(house: &mut House) -> House {
         next.node.restore(next.now, restored).expect("it was there");
     }
     next.node.continue_after(wayhouse_registry::ChangeNumber(last));
+    // What is on disk stays there.
+    next.changes = std::mem::take(&mut house.changes);
     next
 }
 

@@ -10,6 +10,7 @@ mod dns_tls;
 mod dns_update;
 mod dns_update_leases;
 mod dns_update_plain;
+mod dns_update_random;
 mod extensions;
 mod freshness;
 mod groups;

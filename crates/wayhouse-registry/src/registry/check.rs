@@ -7,8 +7,10 @@ use wayhouse_wire::coap::uri::has_scheme;
 
 use crate::group::{self, Authority, NoGroup};
 use crate::index::count_terms;
-use crate::limits::{ATTRIBUTE_OCTETS_MAX, BASE_OCTETS_MAX, LINKS_MAX, Limits, NAME_OCTETS_MAX, terms_max};
-use crate::limits::{SERVICE_ADDRESSES_MAX, SERVICE_INSTANCES_MAX, SERVICE_PARTS_MAX};
+use crate::limits::{
+    ATTRIBUTE_OCTETS_MAX, BASE_OCTETS_MAX, LINKS_MAX, Limits, NAME_OCTETS_MAX, SERVICE_ADDRESSES_MAX,
+    SERVICE_INSTANCES_MAX, SERVICE_PARTS_MAX, terms_max,
+};
 use crate::{Origin, Refusal, Registrant, ServiceHost};
 
 /// Names with a meaning of their own in registrations or lookups (RFC 9176 §5, §6; RD29, RD34, RD35): as further

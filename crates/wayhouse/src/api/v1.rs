@@ -84,6 +84,8 @@ pub struct RegistrantDetail {
     pub source: Option<String>,
     /// Its links, in order.
     pub links: Vec<Link>,
+    /// Other registrants that are the same device: at the same address, or with the same key.
+    pub same_device: Vec<String>,
 }
 
 /// A link of a registrant.

@@ -327,6 +327,7 @@ fn detail(shown: &Shown) -> v1::RegistrantDetail {
         is_base_explicit: registrant.is_base_explicit,
         source: registrant.source.map(|source| source.to_string()),
         links: LinkFormat::trusted(&registrant.links).links().map(|one| link(&registrant.base, &one)).collect(),
+        same_device: shown.same_device.iter().map(ToString::to_string).collect(),
     }
 }
 

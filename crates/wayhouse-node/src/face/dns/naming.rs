@@ -27,9 +27,9 @@ use wayhouse_wire::dns::name::LABEL_OCTETS_MAX;
 use wayhouse_wire::dns::{Name, Rtype};
 
 use crate::config;
-mod services;
-
 use crate::limits::{DNS_INSTANCES_MAX, DNS_NUMBERS_MAX, DNS_SUBTYPES_MAX, DNS_TXT_OCTETS_MAX};
+
+mod services;
 
 /// What stands first in every TXT (DN6).
 const TXT_VERSION: &str = "txtvers=1";

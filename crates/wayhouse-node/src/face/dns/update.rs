@@ -33,7 +33,7 @@ use wayhouse_proto::dns::update::Update;
 use wayhouse_proto::io::Wakeup;
 use wayhouse_proto::keyed_hash::KeyedState;
 use wayhouse_proto::rng::Rng;
-use wayhouse_registry::{Credentials, EntryId, Lease, Refusal, Registrant, Registry};
+use wayhouse_registry::{Credentials, EntryId, Lease, Refusal, Registrant, Registry, View};
 use wayhouse_wire::dns::compressor::Opt;
 use wayhouse_wire::dns::edns::{OPT_OCTETS, option};
 use wayhouse_wire::dns::sig0::Key;
@@ -91,9 +91,10 @@ impl Granted {
     fn of(asked: UpdateLease, config: &config::Dns) -> Granted {
         let lease_s = match asked.lease_s {
             0 => 0,
-            wish => wish.clamp(LEASE_MIN_S, config.lease_max_s),
+            wish => wish.max(LEASE_MIN_S).min(config.lease_max_s),
         };
-        let key_lease_s = asked.effective_key_lease_s().min(config.key_lease_max_s).max(lease_s);
+        // In the short form one number is told, and holds for both.
+        let key_lease_s = asked.key_lease_s.map_or(lease_s, |wish| wish.min(config.key_lease_max_s).max(lease_s));
         Granted { lease_s, key_lease_s }
     }
     /// In the form of the question: the short one tells one number, which then holds for the key as well.
@@ -234,11 +235,12 @@ impl Registrar {
                 return;
             }
             self.forget(id);
-            let Some(view) = registry.get(id).filter(|view| view.is_active) else { continue };
+            let Some(view) = registry.get(id).filter(|view| is_alive(view, now)) else { continue };
             let Some(services) = &view.registrant.services else { continue };
             let remaining = merge::without_ended(services, view.lease.age(now).as_millis() as u64);
-            let outcome = entry::amend(registry, now, config, id, remaining);
-            debug_assert!(outcome.is_ok(), "less than there was always fits: {outcome:?}");
+            // Without its last CoAP service an entry has another base, which may be longer: in a registry that is full to the
+            // last octet what has ended then stays until the host does.
+            let _ = entry::amend(registry, now, config, id, remaining);
         }
     }
     /// When `handle_timeout` is wanted.
@@ -320,6 +322,11 @@ fn owner_of(key: &Key<'_>) -> [u8; 32] {
     fingerprint(&octets)
 }
 
+/// Whether the lease of an entry runs, also where what has ended was not looked at yet.
+fn is_alive(view: &View<'_>, now: Instant) -> bool {
+    view.is_active && view.lease.expires() > now
+}
+
 /// Whether an entry is held by a key, or no more by anybody.
 fn is_open_to(desk: &Desk<'_>, id: EntryId, owner: &[u8; 32]) -> bool {
     desk.registry.get(id).is_none_or(|view| {
@@ -348,7 +355,7 @@ fn had_by(desk: &Desk<'_>, endpoint_name: &str, owner: &[u8; 32]) -> Option<(Ent
     let services = view.registrant.services.clone()?;
     let age = view.lease.age(desk.now);
     let is_owner = view.registrant.owner.public_key == Some(*owner);
-    is_owner.then(|| (view.registrant.id, merge::Had { services, age, is_active: view.is_active }))
+    is_owner.then(|| (view.registrant.id, merge::Had { services, age, is_active: is_alive(&view, desk.now) }))
 }
 
 /// Does what an update says; the number of the change.
@@ -374,17 +381,26 @@ fn register(desk: &mut Desk<'_>, wish: &Wish<'_>, endpoint_name: &str, owner: [u
             _ => None,
         })
         .collect();
+    // First they lose the names, or the host would find them held.
+    let mut took = Vec::new();
+    for id in moved {
+        let Some(other) = desk.registry.get(id).filter(|view| is_alive(view, desk.now)) else { continue };
+        let Some(services) = other.registrant.services.clone() else { continue };
+        let left = merge::without_named(&services, update);
+        entry::amend(desk.registry, desk.now, desk.config, id, left)?;
+        took.push((id, services));
+    }
     let credentials = Credentials { public_key: Some(owner), ..Credentials::default() };
     let asked = entry::Asked { endpoint_name, credentials: &credentials, source: Some(desk.from), services };
-    let mut last = entry::register(desk.registry, desk.now, desk.config, granted.lease_s, asked)?.change;
-    for id in moved {
-        let Some(other) = desk.registry.get(id).filter(|view| view.is_active) else { continue };
-        let Some(services) = &other.registrant.services else { continue };
-        let left = merge::without_named(services, update);
-        // Less than there was always fits.
-        last = entry::amend(desk.registry, desk.now, desk.config, id, left)?;
+    let outcome = entry::register(desk.registry, desk.now, desk.config, granted.lease_s, asked);
+    if outcome.is_err() {
+        // All or nothing: what fitted a moment ago fits again.
+        for (id, services) in took {
+            let given_back = entry::amend(desk.registry, desk.now, desk.config, id, (*services).clone());
+            debug_assert!(given_back.is_ok(), "there was room for it a moment ago: {given_back:?}");
+        }
     }
-    Ok(last.0)
+    Ok(outcome?.change.0)
 }
 
 /// Whether what a repeated update did still stands: then the number of the change that its answer waits for.
@@ -392,12 +408,12 @@ fn standing(desk: &Desk<'_>, wish: &Wish<'_>, endpoint_name: &str) -> Result<u64
     let held = desk.registry.by_name(entry::SECTOR, endpoint_name);
     if let Err(fault) = wish.condition {
         // The first one may have made the condition untrue by being done, or was not done because it was untrue.
-        let services = held.filter(|view| view.is_active).and_then(|view| view.registrant.services.as_ref());
+        let services = held.filter(|view| is_alive(view, desk.now)).and_then(|view| view.registrant.services.as_ref());
         if !services.is_some_and(|services| merge::says(services, wish)) {
             return Err(fault);
         }
     }
-    let is_active = held.is_some_and(|view| view.is_active);
+    let is_active = held.is_some_and(|view| is_alive(&view, desk.now));
     if is_active != (wish.granted.lease_s > 0) {
         return Err(Fault::NotDone);
     }

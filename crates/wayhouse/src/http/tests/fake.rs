@@ -148,6 +148,7 @@ impl State {
             remaining: lease.remaining(now),
             age: lease.age(now),
             is_active: true,
+            same_device: Vec::new(),
         }
     }
 

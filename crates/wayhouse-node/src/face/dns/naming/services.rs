@@ -9,11 +9,12 @@
 //!
 //! KEY records are not shown (SR23).
 
+use std::net::IpAddr;
+
 use wayhouse_registry::{EntryId, ServiceHost, ServiceOffer};
 use wayhouse_wire::dns::{Name, Rtype};
 
 use super::{Claim, Draft, Holder, Mapper, SERVICES, below, labels, reverse_name};
-use std::net::IpAddr;
 
 impl Mapper<'_> {
     /// Drafts the records of a host and its services.

@@ -14,6 +14,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+pub(super) use wayhouse_registry::services::SECTOR;
 use wayhouse_registry::{
     ChangeNumber, Credentials, EntryId, Origin, Refusal, Registered, Registration, Registry, ServiceHost,
     ServiceInstance, ServiceOffer,
@@ -23,8 +24,6 @@ use wayhouse_wire::dns::{Name, NameRef};
 
 use crate::config;
 
-/// The sector of all entries that registered by update.
-pub(super) const SECTOR: &str = "default.service.arpa";
 /// Attributes of a link that are taken from a TXT as they are.
 const PLAIN_ATTRIBUTES: [&str; 3] = ["if", "ct", "title"];
 
@@ -219,3 +218,6 @@ fn percent_encoded(octets: &[u8], plain: &[u8]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -324,7 +324,7 @@ impl<'a> Image<'a> {
         let key_rdata = key.ok_or(Fault::Signature)?;
         let key = Key::decode(key_rdata).map_err(|_| Fault::Signature)?;
         let ttl_s = ttl_s.or(held.map(|held| held.ttl_s)).unwrap_or(desk.config.ttl_s);
-        let lease_s = if is_deleted { 0 } else { ttl_s.clamp(LEASE_MIN_S, desk.config.lease_max_s) };
+        let lease_s = if is_deleted { 0 } else { ttl_s.max(LEASE_MIN_S).min(desk.config.lease_max_s) };
         let key_lease_s = desk.config.key_lease_max_s;
         let services = services.into_iter().map(|touched| touched.into_description(ttl_s)).collect::<Result<_, _>>()?;
         let host = HostDescription { name, key, key_rdata, addresses, ttl_s };
@@ -427,7 +427,7 @@ pub(super) fn check_reverse(desk: &Desk<'_>, update: &Update<'_>) -> Result<(), 
         let Ok(Instruction::Add(record)) = instruction else { continue };
         let host = target_of(desk, &record)?;
         let endpoint_name = entry::endpoint_name(&host).ok_or(Fault::ForbiddenName)?;
-        let view = desk.registry.by_name(entry::SECTOR, &endpoint_name).filter(|view| view.is_active);
+        let view = desk.registry.by_name(entry::SECTOR, &endpoint_name).filter(|view| super::is_alive(view, desk.now));
         let services = view.and_then(|view| view.registrant.services.as_ref()).ok_or(Fault::ForbiddenName)?;
         let leads_to = |address: &IpAddr| reverse_name(*address) == record.name;
         if record.rtype != Rtype::PTR || !services.addresses.iter().any(leads_to) {
