@@ -42,3 +42,25 @@ impl Default for PushLimits {
 
 /// Service instances that a client remembers. Reaction: the one whose time is over first is forgotten.
 pub const INSTANCES_MAX: usize = 256;
+
+/// Bounds of a client: what a server may make it hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientLimits {
+    /// Records known at once. Reaction: the session that brings one more is aborted; of a polled answer the rest is left
+    /// out.
+    pub records_max: usize,
+    /// Octets of the names and data of these records. Reaction: the same.
+    pub record_octets_max: usize,
+    /// Questions followed at once. Reaction: further ones are not asked.
+    pub questions_max: usize,
+}
+
+impl Default for ClientLimits {
+    fn default() -> ClientLimits {
+        ClientLimits { records_max: 16_384, record_octets_max: 8 << 20, questions_max: 256 }
+    }
+}
+
+/// Labels of a name that the search for its zone goes up. Reaction: there is no zone. Longer names are addresses in
+/// `ip6.arpa` at most.
+pub const ZONE_WALK_LABELS_MAX: usize = 40;
