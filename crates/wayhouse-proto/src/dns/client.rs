@@ -2,7 +2,8 @@
 //!
 //! [`query`] asks once. [`zone_walk`] finds whom to ask, [`srv_order`] in which order. [`subscriber`] keeps the subscriptions
 //! of one session, [`follower`] stays informed over sessions that come and go, and asks again and again where nothing is
-//! pushed; both keep what they learn in a [`record_set`].
+//! pushed; both keep what they learn in a [`record_set`]. [`service_view`] reads services out of such a set.
+//! [`requester`] registers services of its own, with the messages of [`srp_update`].
 //!
 //! Nothing here opens a connection: a [`follower`] says that it wants one.
 
@@ -10,6 +11,9 @@ pub mod answer;
 pub mod follower;
 pub mod query;
 pub mod record_set;
+pub mod requester;
+pub mod service_view;
+pub mod srp_update;
 pub mod srv_order;
 pub mod subscriber;
 pub mod zone_walk;

@@ -51,16 +51,20 @@ pub struct ClientLimits {
     pub records_max: usize,
     /// Octets of the names and data of these records. Reaction: the same.
     pub record_octets_max: usize,
-    /// Questions followed at once. Reaction: further ones are not asked.
+    /// Questions followed at once: two for each service instance and two for its host. Reaction: further ones are not
+    /// asked.
     pub questions_max: usize,
 }
 
 impl Default for ClientLimits {
     fn default() -> ClientLimits {
-        ClientLimits { records_max: 16_384, record_octets_max: 8 << 20, questions_max: 256 }
+        ClientLimits { records_max: 16_384, record_octets_max: 8 << 20, questions_max: 1_000 }
     }
 }
 
 /// Labels of a name that the search for its zone goes up. Reaction: there is no zone. Longer names are addresses in
 /// `ip6.arpa` at most.
 pub const ZONE_WALK_LABELS_MAX: usize = 40;
+
+/// Service instances of one type that a client looks into: each takes two questions, its host two more. Reaction: the rest is left out.
+pub const VIEW_INSTANCES_MAX: usize = 2_048;
