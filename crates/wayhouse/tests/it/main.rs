@@ -10,6 +10,7 @@ mod daemon;
 mod device;
 mod device_fleet;
 mod dns;
+mod dns_verbs;
 mod groups;
 mod groups_asked;
 mod hostile;
