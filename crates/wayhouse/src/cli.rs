@@ -63,6 +63,7 @@ pub(crate) fn dispatch(cli: Cli) -> ExitCode {
         Verb::Query(args) => converse(dns::query::execute(args)),
         Verb::Browse(args) => converse(dns::browse::execute(args)),
         Verb::Resolve(args) => converse(dns::resolve::execute(args)),
+        Verb::Publish(args) => converse(dns::publish::execute(args)),
         Verb::Subscribe(args) => converse(dns::subscribe::execute(args)),
     };
     match outcome {

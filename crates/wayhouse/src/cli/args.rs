@@ -88,6 +88,9 @@ pub(crate) enum Verb {
     /// Be told of changes to names, as a name server pushes them
     #[command(after_help = dns::subscribe::EXAMPLES)]
     Subscribe(dns::subscribe::Args),
+    /// Register a service of this host, and keep it registered
+    #[command(after_help = dns::publish::EXAMPLES)]
+    Publish(dns::publish::Args),
     /// Write completions for a shell
     #[command(after_help = completions::EXAMPLES)]
     Completions(completions::Args),

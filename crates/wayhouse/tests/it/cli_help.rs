@@ -30,6 +30,7 @@ fn the_verbs_in_one_glance() {
       browse        List services, or be told as they come and go
       resolve       Tell where a service is
       subscribe     Be told of changes to names, as a name server pushes them
+      publish       Register a service of this host, and keep it registered
       completions   Write completions for a shell
 
     Options:

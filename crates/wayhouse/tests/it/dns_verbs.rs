@@ -1,4 +1,4 @@
-//! `query subscribe` against the daemon and against servers that the test plays.
+//! `query browse resolve subscribe` against the daemon and against servers that the test plays.
 
 use std::net::UdpSocket;
 
@@ -218,4 +218,88 @@ fn subscribe_outlives_the_server() {
     let line = subscribed.line();
     assert!(line.contains(" + ") && line.contains(" other._coap"), "the lamp was never away: {line}");
     assert_eq!(subscribed.interrupt().code, Some(0));
+}
+
+/// Without the time of a line.
+fn untimed(line: &str) -> &str {
+    line.split_once(' ').map_or(line, |(_, rest)| rest).trim_end()
+}
+
+#[test]
+fn browse_lists_types_and_instances() {
+    let directory = tempfile::tempdir().unwrap();
+    let (daemon, server) = daemon(&directory);
+    let ask = |words: &[&str]| redacted(&wayhouse(&[words, &["--server", &server]].concat()).transcript(), &server);
+    insta::assert_snapshot!(ask(&["browse"]), @r"
+    ! nothing found under _services._dns-sd._udp.services.home.arpa.
+    exit 1
+    ");
+    let mut device = Device::new(daemon.coap());
+    let links = "</light/1>;rt=light;exp;ins=\"K\u{fc}che (oben)\",</t>;rt=temp";
+    device.ask(Code::POST, &["rd"], &["ep=lamp", "d=hall", "base=coap://192.0.2.7"], links);
+    insta::assert_snapshot!(ask(&["browse"]), @r"
+    TYPE
+    _coap._udp
+    exit 0
+    ");
+    insta::assert_snapshot!(ask(&["browse", "_coap._udp"]), @r"
+    INSTANCE      HOST                          PORT  ADDRESSES  TXT
+    Küche (oben)  lamp.hall.services.home.arpa  5683  192.0.2.7  txtvers=1 path=/light/1 rt=light
+    lamp (hall)   lamp.hall.services.home.arpa  5683  192.0.2.7  txtvers=1 d=hall
+    exit 0
+    ");
+    let whole = ask(&["browse", "_temp._sub._coap._udp.services.home.arpa.", "--once", "--tcp"]);
+    assert!(whole.contains("lamp (hall)") && !whole.contains("oben"), "{whole}");
+    let json = wayhouse(&["browse", "_light._sub._coap._udp", "--json", "--server", &server]);
+    let list: serde_json::Value = serde_json::from_str(&json.stdout).expect("a list");
+    let spot = list.as_array().unwrap().iter().find(|one| one["instance"] == "Küche (oben)").expect("it is there");
+    assert_eq!(spot["uri"], "coap://192.0.2.7/light/1");
+    assert_eq!((&spot["port"], &spot["txt"]["path"]), (&5683.into(), &"/light/1".into()));
+    let misuse = wayhouse(&["browse", "coap", "--server", &server]);
+    assert_eq!(misuse.code, Some(2), "{misuse:?}");
+    insta::assert_snapshot!(ask(&["resolve", "Küche (oben)", "_coap._udp"]), @r"
+    name     K\195\188che\ (oben)._coap._udp.services.home.arpa.
+    host     lamp.hall.services.home.arpa.
+    port     5683
+    address  192.0.2.7
+    txt      txtvers=1
+    txt      path=/light/1
+    txt      rt=light
+    uri      coap://192.0.2.7/light/1
+    exit 0
+    ");
+    insta::assert_snapshot!(ask(&["resolve", "nobody", "_coap._udp"]), @r"
+    ! error: there is no service nobody._coap._udp.services.home.arpa.
+    ! hint: `wayhouse browse TYPE --once` lists those that there are
+    exit 1
+    ");
+}
+
+#[test]
+fn browse_follows_services_as_they_come_change_and_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let (daemon, server) = daemon(&directory);
+    let words = ["browse", "_coap._udp", "--follow", "--tcp", "--server", &server];
+    let mut browsing = cli_server::Running::start(&words);
+    let (mut device, location) = lamp(&daemon);
+    assert_eq!(untimed(&browsing.line()), "+ lamp lamp.services.home.arpa:5683 192.0.2.7 txtvers=1");
+    let location: Vec<&str> = location.iter().map(String::as_str).collect();
+    device.ask(Code::POST, &location, &["base=coap://192.0.2.8"], "");
+    assert_eq!(untimed(&browsing.line()), "~ lamp lamp.services.home.arpa:5683 192.0.2.8 txtvers=1");
+    device.ask(Code::DELETE, &location, &[], "");
+    assert_eq!(untimed(&browsing.line()), "- lamp lamp.services.home.arpa:5683 192.0.2.8 txtvers=1");
+    assert_eq!(browsing.interrupt().code, Some(0));
+}
+
+#[test]
+fn browse_asks_again_where_nothing_is_pushed() {
+    let directory = tempfile::tempdir().unwrap();
+    let daemon = Running::start(directory.path());
+    let server = daemon.dns().to_string();
+    let _lamp = lamp(&daemon);
+    let words = ["browse", "_coap._udp", "--count", "1", "--json", "--poll", "0.2", "--tcp", "--server", &server];
+    let ended = wayhouse(&words);
+    let told: serde_json::Value = serde_json::from_str(&ended.stdout).expect("one object");
+    assert_eq!((&told["event"], &told["instance"]), (&"added".into(), &"lamp".into()));
+    assert!(ended.stderr.contains("nothing is pushed"), "{ended:?}");
 }

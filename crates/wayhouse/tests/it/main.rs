@@ -10,6 +10,8 @@ mod daemon;
 mod device;
 mod device_fleet;
 mod dns;
+mod dns_publish;
+mod dns_tls;
 mod dns_verbs;
 mod groups;
 mod groups_asked;

@@ -167,7 +167,7 @@ pub(super) fn connect_fault(server: &Server, fault: ConnectFault) -> Fault {
 }
 
 /// A message with its length in front (RFC 1035 §4.2.2).
-fn framed(message: &[u8]) -> Vec<u8> {
+pub(super) fn framed(message: &[u8]) -> Vec<u8> {
     [&(message.len() as u16).to_be_bytes()[..], message].concat()
 }
 
