@@ -115,6 +115,8 @@ pub struct Requester {
     sent_at: Option<Instant>,
     failures: u32,
     is_registered: bool,
+    /// Whether to remove it as soon as what was asked is answered.
+    is_leaving: bool,
     ends_at: Option<Instant>,
     events: VecDeque<Event>,
 }
@@ -148,6 +150,7 @@ impl Requester {
             sent_at: None,
             failures: 0,
             is_registered: false,
+            is_leaving: false,
             ends_at: None,
             events: VecDeque::new(),
         })
@@ -167,16 +170,19 @@ impl Requester {
 
     /// Removes what is registered; what was never asked for needs no removal.
     pub fn remove(&mut self, now: Instant) {
-        if self.phase == Phase::Over {
-            return;
+        match self.phase {
+            Phase::Over => {}
+            // SR4: one after the other, so the answer under way comes first.
+            Phase::Asking => self.is_leaving = true,
+            Phase::Waiting | Phase::Due if self.purpose == Purpose::Register => self.begin_removal(now),
+            Phase::Waiting | Phase::Due => {}
         }
+    }
+    fn begin_removal(&mut self, now: Instant) {
         // What was asked without answer may have been done.
         let is_perhaps_registered = self.is_registered || self.sent_at.is_some();
-        self.purpose = Purpose::Remove;
-        self.failures = 0;
-        self.sent_at = None;
+        (self.purpose, self.is_leaving, self.failures, self.sent_at) = (Purpose::Remove, false, 0, None);
         if is_perhaps_registered {
-            // SR4: one after the other; an answer under way is not waited for, its ID is forgotten.
             (self.phase, self.at) = (Phase::Due, Some(now));
         } else {
             self.end(Event::Removed);
@@ -244,11 +250,18 @@ impl Requester {
         self.phase = Phase::Waiting;
         let is_refresh = std::mem::replace(&mut self.is_registered, true);
         self.events.push_back(Event::Registered { names: self.names.clone(), lease, is_refresh });
+        if self.is_leaving {
+            self.begin_removal(now);
+        }
     }
     /// SR5, SR13: the key stays, the name gives way.
     fn take_next_name(&mut self, now: Instant) {
         self.events.push_back(Event::Taken(self.names.clone()));
         (self.is_registered, self.sent_at, self.ends_at) = (false, None, None);
+        if self.is_leaving {
+            self.begin_removal(now);
+            return;
+        }
         self.number += 1;
         if self.number > NAMES_MAX {
             self.end(Event::GivenUp);
@@ -269,6 +282,11 @@ impl Requester {
         }
     }
     fn fail(&mut self, now: Instant, rcode: Option<Rcode>) {
+        if self.is_leaving && self.purpose == Purpose::Register {
+            self.sent_at = self.sent_at.filter(|_| rcode.is_none());
+            self.begin_removal(now);
+            return;
+        }
         let doubled = PAUSE_MIN.saturating_mul(1 << self.failures.min(16)).min(PAUSE_MAX);
         // Up to a quarter more, so that many hosts do not come back at once.
         let again_in = doubled.mul_f64(1.0 + self.rng.fraction() / 4.0);

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use tokio::net::UdpSocket;
 use wayhouse_proto::dns::client::query::{Outcome, Query, Way};
+use wayhouse_proto::dns::client::srv_order::SrvTarget;
 use wayhouse_proto::dns::client::subscriber::{Subscriber, Told};
 use wayhouse_proto::dns::client::zone_walk::{Finding, ZoneWalk};
 use wayhouse_proto::dns::client::{Answer, Asked, RecordSet, service_view};
@@ -24,6 +25,10 @@ use crate::cli::exit::Fault;
 
 /// The largest message (RFC 1035 §4.2.2).
 const MESSAGE_OCTETS_MAX: usize = 65_535;
+/// Servers of a service that are tried, and addresses of each type of one of them: whoever lists more makes nobody wait for
+/// all of them.
+const SERVERS_MAX: usize = 4;
+const ADDRESSES_MAX: usize = 4;
 
 /// Asks one server.
 pub(super) struct Asker {
@@ -114,29 +119,37 @@ impl Asker {
     }
 }
 
-/// Who offers a service for the zone of a name, such as `_dns-push-tls._tcp` (RFC 8765 §6.1); `None` when nobody says so.
-/// A host whose addresses the server does not know is taken for the server itself.
-pub(super) async fn service_server(asker: &mut Asker, name: &Name, service: &str) -> Option<Server> {
+/// Who offers a service for the zone of a name, such as `_dns-push-tls._tcp` (RFC 8765 §6.1), in the order to try
+/// them; none when nobody says so. A host whose addresses the server does not know is taken for the server itself.
+pub(super) async fn service_servers(asker: &mut Asker, name: &Name, service: &str) -> Vec<Server> {
+    let mut servers = Vec::new();
+    for target in service_targets(asker, name, service).await.unwrap_or_default().into_iter().take(SERVERS_MAX) {
+        let mut addresses = Vec::new();
+        for rtype in [Rtype::AAAA, Rtype::A] {
+            let answer = asker.ask(&Asked::internet(target.host.clone(), rtype)).await;
+            let records = answer.iter().flat_map(|answer| &answer.answers);
+            addresses.extend(records.filter_map(|record| service_view::address(&record.rdata)).take(ADDRESSES_MAX));
+        }
+        if addresses.is_empty() {
+            addresses.extend(asker.server.addresses.iter().map(SocketAddr::ip));
+        }
+        let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, target.port)).collect();
+        servers.push(Server { host: target.host.to_string().trim_end_matches('.').to_owned(), addresses });
+    }
+    servers
+}
+
+async fn service_targets(asker: &mut Asker, name: &Name, service: &str) -> Option<Vec<SrvTarget>> {
     let mut rng = Rng::new(seed().ok()?);
     let mut walk = ZoneWalk::new(name.clone(), Name::parse(service).ok()?);
-    let target = loop {
+    loop {
         let answer = asker.ask(&walk.asked()?).await.ok()?;
         match walk.handle_answer(&answer, &mut rng) {
             Finding::Onward => {}
-            Finding::Servers { servers, .. } => break servers.into_iter().next()?,
+            Finding::Servers { servers, .. } => return Some(servers),
             Finding::NoZone => return None,
         }
-    };
-    let mut addresses = Vec::new();
-    for rtype in [Rtype::AAAA, Rtype::A] {
-        let answer = asker.ask(&Asked::internet(target.host.clone(), rtype)).await.ok()?;
-        addresses.extend(answer.answers.iter().filter_map(|record| service_view::address(&record.rdata)));
     }
-    if addresses.is_empty() {
-        addresses.extend(asker.server.addresses.iter().map(SocketAddr::ip));
-    }
-    let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, target.port)).collect();
-    Some(Server { host: target.host.to_string().trim_end_matches('.').to_owned(), addresses })
 }
 
 /// A seed that nobody can foresee.

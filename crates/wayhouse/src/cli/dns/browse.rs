@@ -72,7 +72,10 @@ pub(in crate::cli) async fn execute(args: Args) -> Result<Exit, Fault> {
     let wanted = outcome?;
     let goes_on = args.follow || args.count.is_some() || (!args.once && std::io::stdout().is_terminal());
     if !goes_on {
-        let outcome = once(&args, &mut asker, &wanted).await;
+        let outcome = tokio::select! {
+            outcome = once(&args, &mut asker, &wanted) => outcome,
+            () = interrupt.wait() => Ok(Exit::Done),
+        };
         asker.close().await;
         return outcome;
     }

@@ -14,7 +14,7 @@ use wayhouse_proto::dns::push;
 use wayhouse_wire::dialect::PushDialect;
 use wayhouse_wire::dns::Name;
 
-use super::asking::{Asker, connect_fault, service_server};
+use super::asking::{Asker, connect_fault, service_servers};
 use super::connection::{ConnectFault, Connection};
 use super::server::{Server, ServerOptions};
 use super::shown;
@@ -33,7 +33,8 @@ pub(crate) struct FollowOptions {
 /// A follower with its sockets.
 pub(super) struct Following {
     follower: Follower,
-    server: Server,
+    /// In the order to try; one at least.
+    servers: Vec<Server>,
     trust: Option<Trust>,
     connection: Option<Connection>,
     asker: Asker,
@@ -48,17 +49,19 @@ impl Following {
     /// (RFC 8765 §6.1), or where the options say.
     pub(super) async fn new(options: &ServerOptions, follow: &FollowOptions, name: &Name) -> Result<Following, Fault> {
         let mut asker = Asker::plain(options.plain().await?, true);
-        let (server, trust) = match (options.tcp, options.tls_port) {
-            (true, _) => (options.plain().await?, None),
-            (false, Some(_)) => (options.protected().await?, Some(options.trust())),
-            (false, None) => match service_server(&mut asker, name, "_dns-push-tls._tcp").await {
-                Some(server) => (server, Some(options.trust())),
-                None => (options.protected().await?, Some(options.trust())),
-            },
-        };
-        Ok(Following::with(server, trust, asker, follow))
+        if options.tcp {
+            return Ok(Following::with(vec![options.plain().await?], None, asker, follow));
+        }
+        let mut servers = Vec::new();
+        if options.tls_port.is_none() {
+            servers = service_servers(&mut asker, name, "_dns-push-tls._tcp").await;
+        }
+        if servers.is_empty() {
+            servers.push(options.protected().await?);
+        }
+        Ok(Following::with(servers, Some(options.trust()), asker, follow))
     }
-    fn with(server: Server, trust: Option<Trust>, asker: Asker, follow: &FollowOptions) -> Following {
+    fn with(servers: Vec<Server>, trust: Option<Trust>, asker: Asker, follow: &FollowOptions) -> Following {
         let dialect = PushDialect::Rfc8765;
         let session = dso_session::Settings {
             operations: push::operations(dialect),
@@ -68,13 +71,13 @@ impl Following {
         let settings = Settings {
             session: Arc::new(session),
             dialect,
-            instance: server.instance(),
+            instance: servers[0].instance(),
             poll_interval: follow.poll.map(|seconds| seconds.0),
             limits: ClientLimits::default(),
         };
         Following {
             follower: Follower::new(Instant::now(), settings),
-            server,
+            servers,
             trust,
             connection: None,
             asker,
@@ -140,7 +143,7 @@ impl Following {
     fn lose(&mut self, error: &io::Error) {
         self.connection = None;
         self.out.clear();
-        self.why_not = Some(connect_fault(&self.server, ConnectFault::Unreachable(io::Error::from(error.kind()))));
+        self.why_not = Some(connect_fault(&self.servers[0], ConnectFault::Unreachable(io::Error::from(error.kind()))));
         self.follower.handle_closed(Instant::now());
     }
     async fn grant(&mut self, wish: Wish) {
@@ -161,15 +164,17 @@ impl Following {
     async fn connect(&mut self) {
         self.out.clear();
         self.arrived.clear();
-        for address in self.server.addresses.clone() {
-            match Connection::open(address, &self.server.host, self.trust.as_ref()).await {
+        let everywhere =
+            self.servers.iter().flat_map(|server| server.addresses.iter().map(move |address| (server, *address)));
+        for (server, address) in everywhere {
+            match Connection::open(address, &server.host, self.trust.as_ref()).await {
                 Ok(connection) => {
                     self.connection = Some(connection);
                     self.why_not = None;
                     self.follower.handle_connected(Instant::now(), &mut self.out);
                     return;
                 }
-                Err(fault) => self.why_not = Some(connect_fault(&self.server, fault)),
+                Err(fault) => self.why_not = Some(connect_fault(server, fault)),
             }
         }
         self.follower.handle_connect_failed(Instant::now());

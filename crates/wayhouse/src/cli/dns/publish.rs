@@ -3,16 +3,18 @@
 use std::io;
 use std::net::{IpAddr, UdpSocket};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Args as Arguments;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use wayhouse_proto::dns::client::requester::{Event, Requester, Settings};
 use wayhouse_proto::dns::client::srp_update::{Offer, OfferNames, OfferedService};
 use wayhouse_proto::dns::dso_session::Close;
 use wayhouse_wire::dns::{Header, Name, Rcode, UpdateLease};
 
-use super::asking::{Asker, connect_fault, framed, seed, service_server};
+use super::asking::{Asker, connect_fault, framed, seed, service_servers};
 use super::connection::Connection;
 use super::server::{Server, ServerOptions};
 use super::tls::Trust;
@@ -31,7 +33,9 @@ pub(crate) const EXAMPLES: &str = "Prints the name under which the service is re
     wayhouse publish Printer _ipp._tcp 631 --host printer --address 192.168.1.9 --once\n  \
     wayhouse publish --forget-key";
 
-/// How long Ctrl-C waits for the registrar to confirm the removal.
+/// How long Ctrl-C waits for the answer to what was asked last.
+const LAST_ANSWER: Duration = Duration::from_secs(5);
+/// How long it then waits for the registrar to confirm the removal.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// `publish`.
@@ -115,13 +119,23 @@ pub(in crate::cli) async fn execute(args: Args) -> Result<Exit, Fault> {
         .map_err(|fault| Fault::misuse(format!("this cannot be registered: {fault}")))?;
     let mut publication = Publication { args: &args, registrar, requester, printer: Printer::stdout(), fault: None };
     let mut interrupt = Interrupt::new()?;
-    let outcome = tokio::select! {
-        outcome = publication.run() => outcome,
-        () = interrupt.wait() => Ok(Exit::Done),
+    let stop = Notify::new();
+    let outcome = {
+        let mut staying = pin!(publication.run(&stop));
+        tokio::select! {
+            outcome = &mut staying => outcome,
+            () = interrupt.wait() => {
+                // What was asked may be done: its answer comes before the removal (SR4).
+                stop.notify_one();
+                tokio::time::timeout(LAST_ANSWER, staying).await.unwrap_or(Ok(Exit::Done))
+            }
+        }
     };
     if outcome == Ok(Exit::Done) && !args.once && !args.leave && !publication.requester.is_over() {
         publication.requester.remove(Instant::now());
-        if tokio::time::timeout(FAREWELL, publication.run()).await.is_err() {
+        // An answer that is still under way is lost with its connection.
+        publication.requester.handle_failure(Instant::now());
+        if tokio::time::timeout(FAREWELL, publication.run(&Notify::new())).await.is_err() {
             eprintln!("note: the registrar did not confirm the removal; the registration ends with its lease");
         }
     }
@@ -189,7 +203,8 @@ fn own_addresses() -> Vec<IpAddr> {
 
 /// Who takes registrations.
 struct Registrar {
-    server: Server,
+    /// In the order to try; one at least.
+    servers: Vec<Server>,
     trust: Option<Trust>,
 }
 
@@ -202,33 +217,36 @@ impl Registrar {
             trust => trust,
         };
         if options.tls {
-            return Ok(Registrar { server: options.protected().await?, trust: Some(trust()) });
+            return Ok(Registrar { servers: vec![options.protected().await?], trust: Some(trust()) });
         }
-        if !options.tcp
-            && let Some(server) = service_server(asker, zone, "_dnssd-srp-tls._tcp").await
-        {
-            return Ok(Registrar { server, trust: Some(trust()) });
+        if !options.tcp {
+            let servers = service_servers(asker, zone, "_dnssd-srp-tls._tcp").await;
+            if !servers.is_empty() {
+                return Ok(Registrar { servers, trust: Some(trust()) });
+            }
         }
-        let server = match service_server(asker, zone, "_dnssd-srp._tcp").await {
-            Some(server) => server,
-            None => options.plain().await?,
-        };
-        Ok(Registrar { server, trust: None })
+        let mut servers = service_servers(asker, zone, "_dnssd-srp._tcp").await;
+        if servers.is_empty() {
+            servers.push(options.plain().await?);
+        }
+        Ok(Registrar { servers, trust: None })
     }
     /// Sends an update, and hands every message that comes back to `take` until that is satisfied.
     async fn exchange(&self, update: &[u8], mut take: impl FnMut(&[u8]) -> bool) -> Result<(), Fault> {
         let mut last = None;
-        for address in &self.server.addresses {
-            match Connection::open(*address, &self.server.host, self.trust.as_ref()).await {
+        let everywhere =
+            self.servers.iter().flat_map(|server| server.addresses.iter().map(move |address| (server, *address)));
+        for (server, address) in everywhere {
+            match Connection::open(address, &server.host, self.trust.as_ref()).await {
                 Ok(mut connection) => {
                     let outcome = converse(&mut connection, update, &mut take).await;
                     connection.close(Close::Graceful).await;
                     return outcome.map_err(|error| {
-                        Fault::unreachable(format!("{} does not answer: {error}", self.server.shown()))
+                        Fault::unreachable(format!("{} does not answer: {error}", server.shown()))
                             .hint("does it take registrations? --server names another server")
                     });
                 }
-                Err(fault) => last = Some(connect_fault(&self.server, fault)),
+                Err(fault) => last = Some(connect_fault(server, fault)),
             }
         }
         Err(last.unwrap_or_else(|| Fault::unreachable("the registrar has no address")))
@@ -265,8 +283,8 @@ struct Publication<'a> {
 }
 
 impl Publication<'_> {
-    /// Goes on until the registration is over, or failed for good.
-    async fn run(&mut self) -> Result<Exit, Fault> {
+    /// Goes on until the registration is over, failed for good, or is to stop and nothing is under way.
+    async fn run(&mut self, stop: &Notify) -> Result<Exit, Fault> {
         loop {
             while let Some(event) = self.requester.poll_event() {
                 if let Some(exit) = self.take_event(event)? {
@@ -280,8 +298,10 @@ impl Publication<'_> {
                 continue;
             }
             let due = self.requester.poll_timeout().map_or_else(Instant::now, |wakeup| wakeup.at);
-            tokio::time::sleep_until(due.into()).await;
-            self.requester.handle_timeout(Instant::now());
+            tokio::select! {
+                () = tokio::time::sleep_until(due.into()) => self.requester.handle_timeout(Instant::now()),
+                () = stop.notified() => return Ok(Exit::Done),
+            }
         }
     }
     async fn send(&mut self, update: &[u8]) {

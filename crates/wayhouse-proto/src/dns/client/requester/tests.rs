@@ -204,10 +204,27 @@ fn sr18_the_end_removes_what_is_registered_and_keeps_the_name() {
     let mut early = Bench::new(true, 1);
     early.requester.remove(early.now);
     assert_eq!((early.sends(), early.events()), (false, vec![Event::Removed]));
+}
 
-    let mut unanswered = Bench::new(false, 1);
-    unanswered.passes();
-    unanswered.sends();
-    unanswered.requester.remove(unanswered.now);
-    assert!(unanswered.sends(), "it may have been registered");
+#[test]
+fn sr4_a_removal_waits_for_the_answer_under_way() {
+    let asking = || {
+        let mut bench = Bench::new(false, 1);
+        bench.passes();
+        bench.sends();
+        bench.requester.remove(bench.now);
+        assert!(!bench.sends(), "not before the answer");
+        bench
+    };
+    let mut granted = asking();
+    assert!(matches!(&granted.answers(Rcode::NOERROR, Some(ASKED))[..], [Event::Registered { .. }]));
+    assert!(granted.sends());
+    assert_eq!(granted.asked_lease().lease_s, 0);
+    let mut silent = asking();
+    assert_eq!(silent.passes(), ANSWER_WAIT);
+    assert!(silent.sends(), "it may have been registered");
+    let mut refused = asking();
+    assert_eq!(refused.answers(Rcode::REFUSED, None), [Event::Removed]);
+    let mut taken = asking();
+    assert!(matches!(&taken.answers(Rcode::YXDOMAIN, None)[..], [Event::Taken(_), Event::Removed]));
 }
