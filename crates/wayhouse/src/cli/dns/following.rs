@@ -12,7 +12,7 @@ use wayhouse_proto::dns::dso_session::{self, Close};
 use wayhouse_proto::dns::limits::{ClientLimits, SessionLimits};
 use wayhouse_proto::dns::push;
 use wayhouse_wire::dialect::PushDialect;
-use wayhouse_wire::dns::Name;
+use wayhouse_wire::dns::{Name, Rcode};
 
 use super::asking::{Asker, connect_fault, service_servers};
 use super::connection::{ConnectFault, Connection};
@@ -42,6 +42,10 @@ pub(super) struct Following {
     arrived: Vec<u8>,
     /// Why the last connection did not come about; told when polling begins.
     why_not: Option<Fault>,
+    /// What is being granted.
+    wish: Option<Wish>,
+    /// The reason for refusals that was told last.
+    refused: Option<Rcode>,
 }
 
 impl Following {
@@ -84,6 +88,8 @@ impl Following {
             out: Vec::new(),
             arrived: Vec::new(),
             why_not: None,
+            wish: None,
+            refused: None,
         }
     }
     /// What is known.
@@ -99,14 +105,20 @@ impl Following {
         self.why_not.take()
     }
 
-    /// What happens next. May be dropped at any time without losing anything but the time that an attempt took.
+    /// What happens next. May be dropped at any time: an attempt to connect or to ask begins again then.
     pub(super) async fn next(&mut self) -> Event {
         loop {
             if let Some(event) = self.follower.poll_event() {
-                return event;
+                if self.is_news(&event) {
+                    return event;
+                }
+                continue;
             }
-            if let Some(wish) = self.follower.poll_wish(Instant::now()) {
+            // A wish whose granting was dropped half way is granted anew.
+            self.wish = self.wish.take().or_else(|| self.follower.poll_wish(Instant::now()));
+            if let Some(wish) = self.wish.clone() {
                 self.grant(wish).await;
+                self.wish = None;
                 continue;
             }
             if let Err(error) = self.send() {
@@ -128,6 +140,17 @@ impl Following {
                     self.follower.handle_timeout(Instant::now(), &mut self.out);
                 }
             }
+        }
+    }
+    /// A server that refuses many questions for one reason is told of once.
+    fn is_news(&mut self, event: &Event) -> bool {
+        match event {
+            Event::Refused { rcode, .. } => self.refused.replace(*rcode) != Some(*rcode),
+            Event::Pushing => {
+                self.refused = None;
+                true
+            }
+            _ => true,
         }
     }
     fn send(&mut self) -> io::Result<()> {
