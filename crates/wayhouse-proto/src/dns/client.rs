@@ -3,7 +3,8 @@
 //! [`query`] asks once. [`zone_walk`] finds whom to ask, [`srv_order`] in which order. [`subscriber`] keeps the subscriptions
 //! of one session, [`follower`] stays informed over sessions that come and go, and asks again and again where nothing is
 //! pushed; both keep what they learn in a [`record_set`]. [`service_view`] reads services out of such a set.
-//! [`requester`] registers services of its own, with the messages of [`srp_update`].
+//! [`requester`] registers services of its own, with the messages of [`srp_update`];
+//! [`stateful_requester`] does so step by step, as an older draft has it.
 //!
 //! Nothing here opens a connection: a [`follower`] says that it wants one.
 
@@ -15,6 +16,7 @@ pub mod requester;
 pub mod service_view;
 pub mod srp_update;
 pub mod srv_order;
+pub mod stateful_requester;
 pub mod subscriber;
 pub mod zone_walk;
 

@@ -287,9 +287,7 @@ impl Requester {
             self.begin_removal(now);
             return;
         }
-        let doubled = PAUSE_MIN.saturating_mul(1 << self.failures.min(16)).min(PAUSE_MAX);
-        // Up to a quarter more, so that many hosts do not come back at once.
-        let again_in = doubled.mul_f64(1.0 + self.rng.fraction() / 4.0);
+        let again_in = pause_after(self.failures, &mut self.rng);
         self.failures = self.failures.saturating_add(1);
         // A refusal did nothing; the next message counts from its own time.
         if rcode.is_some() {
@@ -330,6 +328,13 @@ impl Requester {
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
+}
+
+/// How long to leave a registrar alone after so many failures in a row, this one not among them.
+pub(super) fn pause_after(failures: u32, rng: &mut Rng) -> Duration {
+    let doubled = PAUSE_MIN.saturating_mul(1 << failures.min(16)).min(PAUSE_MAX);
+    // Up to a quarter more, so that many hosts do not come back at once.
+    doubled.mul_f64(1.0 + rng.fraction() / 4.0)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use wayhouse_wire::dns::compressor::Opt;
 use wayhouse_wire::dns::edns::option;
 use wayhouse_wire::dns::sig0::Key;
 use wayhouse_wire::dns::{
-    Class, Compressor, Flags, Full, MessageWriter, Name, Opcode, OptRcode, Rcode, Rtype, Section, UpdateLease,
+    Class, Compressor, Flags, Full, MessageWriter, Name, NameRef, Opcode, OptRcode, Rcode, Rtype, Section, UpdateLease,
 };
 
 use crate::crypto::SigningKey;
@@ -99,7 +99,14 @@ impl OfferNames {
     /// # Errors
     /// `NameTooLong` and `UnexpectedCharacter` (empty).
     pub fn new(offer: &Offer, number: u32) -> Result<OfferNames, DecodeError> {
-        let host_label = if number < 2 { offer.host.clone() } else { format!("{}-{number}", offer.host) };
+        OfferNames::with_numbers(offer, number, number)
+    }
+    /// The same with the attempts for host and instances counted apart.
+    ///
+    /// # Errors
+    /// As for [`OfferNames::new`].
+    pub fn with_numbers(offer: &Offer, host_number: u32, number: u32) -> Result<OfferNames, DecodeError> {
+        let host_label = if host_number < 2 { offer.host.clone() } else { format!("{}-{host_number}", offer.host) };
         let host = Name::from_labels(std::iter::once(host_label.as_bytes()).chain(offer.zone.labels()))?;
         let instance = |service: &OfferedService| {
             let label = if number < 2 { service.instance.clone() } else { format!("{} ({number})", service.instance) };
@@ -163,14 +170,7 @@ fn write_unsigned(
     writer.record(Section::Authority, host, Rtype::ANY, Class::ANY, 0, &[])?;
     if purpose == Purpose::Register {
         for address in &offer.addresses {
-            match address {
-                IpAddr::V4(address) => {
-                    writer.record(Section::Authority, host, Rtype::A, Class::IN, ttl_s, &address.octets())?;
-                }
-                IpAddr::V6(address) => {
-                    writer.record(Section::Authority, host, Rtype::AAAA, Class::IN, ttl_s, &address.octets())?;
-                }
-            }
+            write_address(&mut writer, host, *address, ttl_s)?;
         }
     }
     writer.record(Section::Authority, host, Rtype::KEY, Class::IN, ttl_s, key_rdata)?;
@@ -182,6 +182,21 @@ fn write_unsigned(
     Ok(())
 }
 
+/// An address of the host.
+pub(super) fn write_address(
+    writer: &mut MessageWriter<'_>,
+    host: NameRef<'_>,
+    address: IpAddr,
+    ttl_s: u32,
+) -> Result<(), Full> {
+    match address {
+        IpAddr::V4(address) => writer.record(Section::Authority, host, Rtype::A, Class::IN, ttl_s, &address.octets()),
+        IpAddr::V6(address) => {
+            writer.record(Section::Authority, host, Rtype::AAAA, Class::IN, ttl_s, &address.octets())
+        }
+    }
+}
+
 /// SR8, SR9, SR10: where it is found, and what it is.
 fn write_service(
     writer: &mut MessageWriter<'_>,
@@ -191,14 +206,48 @@ fn write_service(
     host: &Name,
     ttl_s: u32,
 ) -> Result<(), OfferFault> {
+    write_pointers(writer, offer, service, instance, ttl_s)?;
+    writer.record(Section::Authority, instance.as_ref(), Rtype::ANY, Class::ANY, 0, &[])?;
+    write_instance(writer, service, instance, host, ttl_s)
+}
+
+/// The records of a service alone, with nothing deleted before.
+pub(super) fn write_service_records(
+    writer: &mut MessageWriter<'_>,
+    offer: &Offer,
+    service: &OfferedService,
+    instance: &Name,
+    host: &Name,
+    ttl_s: u32,
+) -> Result<(), OfferFault> {
+    write_pointers(writer, offer, service, instance, ttl_s)?;
+    write_instance(writer, service, instance, host, ttl_s)
+}
+
+fn write_pointers(
+    writer: &mut MessageWriter<'_>,
+    offer: &Offer,
+    service: &OfferedService,
+    instance: &Name,
+    ttl_s: u32,
+) -> Result<(), OfferFault> {
     let browse = offer.zone.prefixed(service.service.as_ref())?;
     writer.record(Section::Authority, browse.as_ref(), Rtype::PTR, Class::IN, ttl_s, instance.wire())?;
     for subtype in &service.subtypes {
         let name = Name::from_labels([subtype.as_bytes(), b"_sub"].into_iter().chain(browse.labels()))?;
         writer.record(Section::Authority, name.as_ref(), Rtype::PTR, Class::IN, ttl_s, instance.wire())?;
     }
+    Ok(())
+}
+
+fn write_instance(
+    writer: &mut MessageWriter<'_>,
+    service: &OfferedService,
+    instance: &Name,
+    host: &Name,
+    ttl_s: u32,
+) -> Result<(), OfferFault> {
     let instance = instance.as_ref();
-    writer.record(Section::Authority, instance, Rtype::ANY, Class::ANY, 0, &[])?;
     let mut srv = [0, 0, service.port].map(u16::to_be_bytes).concat();
     host.as_ref().append_to(&mut srv);
     writer.record(Section::Authority, instance, Rtype::SRV, Class::IN, ttl_s, &srv)?;
