@@ -14,6 +14,7 @@ mod asking;
 mod connection;
 mod following;
 mod key_file;
+mod registering;
 mod server;
 mod services;
 mod shown;

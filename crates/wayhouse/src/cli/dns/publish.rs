@@ -9,13 +9,16 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::Args as Arguments;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use wayhouse_proto::crypto::SigningKey;
 use wayhouse_proto::dns::client::requester::{Event, Requester, Settings};
 use wayhouse_proto::dns::client::srp_update::{Offer, OfferNames, OfferedService};
+use wayhouse_proto::dns::client::stateful_requester::{self, StatefulRequester};
 use wayhouse_proto::dns::dso_session::Close;
 use wayhouse_wire::dns::{Header, Name, Rcode, UpdateLease};
 
 use super::asking::{Asker, connect_fault, framed, seed, service_servers};
 use super::connection::Connection;
+use super::registering::{Registering, reverse_names};
 use super::server::{Server, ServerOptions};
 use super::tls::Trust;
 use super::{key_file, services, shown};
@@ -86,6 +89,9 @@ pub(crate) struct Args {
     /// Register at once, without the random delay of up to three seconds
     #[arg(long)]
     pub immediately: bool,
+    /// Register in several messages, as draft-lemon-stateful-dnssd has it; the lease is then a time to live
+    #[arg(long)]
+    pub stateful: bool,
     /// Print one JSON object in each line
     #[arg(long)]
     pub json: bool,
@@ -109,14 +115,7 @@ pub(in crate::cli) async fn execute(args: Args) -> Result<Exit, Fault> {
         eprintln!("note: made a key in {}: with it, the names stay yours", path.display());
     }
     let registrar = Registrar::find(&args.server, &mut asker, &zone).await?;
-    let settings = Settings {
-        // SR6: the key's lease is not the shorter one.
-        lease: UpdateLease { lease_s: args.lease, key_lease_s: Some(args.key_lease.max(args.lease)) },
-        is_delayed: !args.immediately,
-        key_lease_after_s: args.key_lease,
-    };
-    let requester = Requester::new(Instant::now(), settings, offer, key, seed()?)
-        .map_err(|fault| Fault::misuse(format!("this cannot be registered: {fault}")))?;
+    let requester = args.registering(&mut asker, offer, key).await?;
     let mut publication = Publication { args: &args, registrar, requester, printer: Printer::stdout(), fault: None };
     let mut interrupt = Interrupt::new()?;
     let stop = Notify::new();
@@ -143,6 +142,24 @@ pub(in crate::cli) async fn execute(args: Args) -> Result<Exit, Fault> {
 }
 
 impl Args {
+    async fn registering(&self, asker: &mut Asker, offer: Offer, key: SigningKey) -> Result<Registering, Fault> {
+        let impossible = |fault| Fault::misuse(format!("this cannot be registered: {fault}"));
+        let (now, is_delayed) = (Instant::now(), !self.immediately);
+        if self.stateful {
+            let reverse = reverse_names(asker, &offer.zone, &offer.addresses).await?;
+            let settings = stateful_requester::Settings { ttl_s: self.lease, is_delayed, reverse };
+            let requester = StatefulRequester::new(now, settings, offer, key, seed()?).map_err(impossible)?;
+            return Ok(Registering::Stateful(Box::new(requester)));
+        }
+        let settings = Settings {
+            // SR6: the key's lease is not the shorter one.
+            lease: UpdateLease { lease_s: self.lease, key_lease_s: Some(self.key_lease.max(self.lease)) },
+            is_delayed,
+            key_lease_after_s: self.key_lease,
+        };
+        let requester = Requester::new(now, settings, offer, key, seed()?).map_err(impossible)?;
+        Ok(Registering::Srp(Box::new(requester)))
+    }
     fn offer(&self, zone: &Name) -> Result<Offer, Fault> {
         let service = shown::parse_name(self.service.as_deref().unwrap_or_default())?;
         if service.labels().count() != 2 || !service.labels().all(|label| label.starts_with(b"_")) {
@@ -276,7 +293,7 @@ async fn converse(connection: &mut Connection, update: &[u8], take: &mut impl Fn
 struct Publication<'a> {
     args: &'a Args,
     registrar: Registrar,
-    requester: Requester,
+    requester: Registering,
     printer: Printer,
     /// Why the last message did not arrive.
     fault: Option<Fault>,

@@ -128,7 +128,7 @@ fn flags(flags: Flags) -> Vec<&'static str> {
 }
 
 /// The name under which an address leads to names (RFC 1035 §3.5, RFC 3596 §2.5).
-fn reverse_name(address: IpAddr) -> Name {
+pub(super) fn reverse_name(address: IpAddr) -> Name {
     let text = match address {
         IpAddr::V4(address) => {
             let [a, b, c, d] = address.octets();
