@@ -79,7 +79,9 @@ fn a_server_is_believed_by_pin_by_certificate_or_because_somebody_says_so() {
     let pin = |digest: &[u8]| format!("sha256/{}", openssl::base64::encode_block(digest));
     let ca = directory.path().join("ca.pem");
     std::fs::write(&ca, certificate.to_pem().unwrap()).unwrap();
-    for trusted in [&["--pin", &pin(&digest)][..], &["--ca", ca.to_str().unwrap()], &["--insecure"]] {
+    let bare = openssl::base64::encode_block(&digest);
+    for trusted in [&["--pin", &pin(&digest)][..], &["--pin", &bare], &["--ca", ca.to_str().unwrap()], &["--insecure"]]
+    {
         let ended = ask(trusted);
         assert!(is_answered(&ended), "{trusted:?}: {ended:?}");
     }

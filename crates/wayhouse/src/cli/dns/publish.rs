@@ -349,14 +349,18 @@ impl Publication<'_> {
                     if !is_refresh {
                         self.printer.line(&printable(&names.instances[0].to_string()))?;
                     }
-                    eprintln!("{word} for {} s; the names stay reserved for {key_lease_s} s", lease.lease_s);
+                    let reserved = match lease.key_lease_s {
+                        Some(key_lease_s) => format!("; the names stay reserved for {key_lease_s} s"),
+                        None => String::new(),
+                    };
+                    eprintln!("{word} for {} s{reserved}", lease.lease_s);
                 }
                 Ok(self.args.once.then_some(Exit::Done))
             }
             Event::Taken(names) => {
                 self.tell("taken", &names, &Value::Null)?;
                 if !self.args.json {
-                    eprintln!("note: somebody else has {}", names_text(&names));
+                    eprintln!("note: somebody else has {}", names_text(&names, " or "));
                 }
                 Ok(None)
             }
@@ -371,7 +375,7 @@ impl Publication<'_> {
                 let names = self.requester.names().clone();
                 self.tell("removed", &names, &Value::Null)?;
                 if !self.args.json {
-                    eprintln!("removed {}", names_text(&names));
+                    eprintln!("removed {}", names_text(&names, " and "));
                 }
                 Ok(Some(Exit::Done))
             }
@@ -423,7 +427,7 @@ impl Publication<'_> {
     }
 }
 
-fn names_text(names: &OfferNames) -> String {
+fn names_text(names: &OfferNames, between: &str) -> String {
     let all = names.instances.iter().chain(std::iter::once(&names.host)).map(ToString::to_string);
-    printable(&all.collect::<Vec<_>>().join(" or ")).into_owned()
+    printable(&all.collect::<Vec<_>>().join(between)).into_owned()
 }

@@ -36,7 +36,7 @@ pub(crate) struct ServerOptions {
     /// Believe servers vouched for by a certificate in this file (PEM)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["pin", "insecure"])]
     pub ca: Option<PathBuf>,
-    /// Believe the server that has this key (sha256/BASE64); the daemon tells its own at its start. May be repeated
+    /// Believe the server that has this key (SHA-256 in base64); the daemon tells its own at its start. May be repeated
     #[arg(long, value_name = "PIN", conflicts_with = "insecure")]
     pub pin: Vec<Pin>,
     /// Believe any server: protects from who listens, not from who interferes

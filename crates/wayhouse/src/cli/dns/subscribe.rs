@@ -22,7 +22,7 @@ pub(crate) const EXAMPLES: &str = "Prints what there is with +, then what comes 
     With --json: one object in each line: at, event (added, removed), and record with name, ttl, class, type, data.\n\n\
     Examples:\n  \
     wayhouse subscribe _coap._udp.services.home.arpa PTR --tcp\n  \
-    wayhouse subscribe lamp._coap._udp.services.home.arpa SRV TXT --pin sha256/…\n  \
+    wayhouse subscribe lamp._coap._udp.services.home.arpa SRV TXT --pin Yos1…HdM=\n  \
     wayhouse subscribe lamp.services.home.arpa ANY --json --server ns.home.example";
 
 /// `subscribe`.

@@ -3,6 +3,7 @@
 //! A [`Session`] touches no socket: what arrived goes in, what is to leave comes out.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -30,9 +31,15 @@ pub(crate) struct Pin([u8; 32]);
 impl FromStr for Pin {
     type Err = String;
     fn from_str(text: &str) -> Result<Pin, String> {
-        let digest = text.strip_prefix("sha256/").and_then(|digits| openssl::base64::decode_block(digits).ok());
-        let digest = digest.and_then(|digest| digest.try_into().ok());
-        digest.map(Pin).ok_or_else(|| format!("`{text}` is not sha256/ and 32 octets in base64"))
+        let digits = text.strip_prefix("sha256/").unwrap_or(text);
+        let digest = openssl::base64::decode_block(digits).ok().and_then(|digest| digest.try_into().ok());
+        digest.map(Pin).ok_or_else(|| format!("`{text}` is not 32 octets in base64, with or without sha256/ before"))
+    }
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sha256/{}", openssl::base64::encode_block(&self.0))
     }
 }
 
@@ -142,13 +149,10 @@ impl Session {
         let Some(pins) = &self.pins else { return Ok(()) };
         let certificate = self.stream.ssl().peer_certificate();
         let key = certificate.and_then(|certificate| certificate.public_key().ok());
-        let digest = key.and_then(|key| key.public_key_to_der().ok()).map(|der| sha256(&der));
-        match digest {
-            Some(digest) if pins.contains(&Pin(digest)) => Ok(()),
-            Some(digest) => {
-                let shown = openssl::base64::encode_block(&digest);
-                Err(TlsFault::Unproven(format!("its key is sha256/{shown}, which is none of the pins")))
-            }
+        let pin = key.and_then(|key| key.public_key_to_der().ok()).map(|der| Pin(sha256(&der)));
+        match pin {
+            Some(pin) if pins.contains(&pin) => Ok(()),
+            Some(pin) => Err(TlsFault::Unproven(format!("its key is {pin}, which is none of the pins"))),
             None => Err(TlsFault::Unproven("it showed no key".to_owned())),
         }
     }
