@@ -1,7 +1,7 @@
 //! `publish` against a registrar that the test plays.
 
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
@@ -12,7 +12,7 @@ use wayhouse_wire::dns::compressor::Opt;
 use wayhouse_wire::dns::edns::option;
 use wayhouse_wire::dns::sig0::key_at;
 use wayhouse_wire::dns::{
-    Compressor, Flags, Message, MessageWriter, Opcode, OptRcode, Rcode, Rtype, Section, UpdateLease,
+    Class, Compressor, Flags, Message, MessageWriter, Name, OptRcode, Rcode, Rtype, Section, UpdateLease,
 };
 
 use super::cli_server::{self, PATIENCE, wayhouse};
@@ -61,9 +61,9 @@ impl Registrar {
 
 /// An answer with its length in front.
 fn answered(update: &[u8], (rcode, lease): (Rcode, Option<UpdateLease>)) -> Vec<u8> {
-    let id = Message::decode(update).expect("a well-formed update").header.id;
-    let (mut out, mut compressor) = (vec![0; 2], Compressor::default());
-    let flags = Flags::new(Opcode::UPDATE, rcode).with(Flags::QR);
+    let header = Message::decode(update).expect("a well-formed update").header;
+    let (id, mut out, mut compressor) = (header.id, vec![0; 2], Compressor::default());
+    let flags = Flags::new(header.flags.opcode(), rcode).with(Flags::QR);
     let mut writer = MessageWriter::new(&mut out, &mut compressor, id, flags, 512);
     if let Some(lease) = lease {
         let opt = Opt { udp_octets_max: 1_232, rcode: OptRcode::from_rcode(rcode), is_dnssec_ok: false };
@@ -163,6 +163,63 @@ fn sr16_sr18_publish_refreshes_as_granted_and_removes_at_the_end() {
     let (host, instances, lease) = read(&registrar.next());
     assert_eq!((host.as_str(), instances.len()), ("desk.services.home.arpa.", 0));
     assert_eq!(lease, UpdateLease { lease_s: 0, key_lease_s: Some(1_209_600) });
+}
+
+/// Answers questions over UDP on a port: PTR and SRV records by name, an SOA of the zone for everything else.
+fn answer_questions(port: u16, records: Vec<(&'static str, Rtype, Vec<u8>)>) {
+    let socket = UdpSocket::bind(("127.0.0.1", port)).expect("the port is free for UDP");
+    std::thread::spawn(move || {
+        let mut buffer = [0; 512];
+        while let Ok((octets, client)) = socket.recv_from(&mut buffer) {
+            let asked = Message::decode(&buffer[..octets]).expect("a question");
+            let question = asked.question().expect("one");
+            let (mut out, mut compressor) = (Vec::new(), Compressor::default());
+            let mut writer = MessageWriter::new(&mut out, &mut compressor, asked.header.id, Flags::QR, 512);
+            writer.question(question.name, question.rtype, Class::IN).expect("room");
+            for (name, rtype, rdata) in &records {
+                if Name::parse(name).unwrap() == question.name && *rtype == question.rtype {
+                    writer.record(Section::Answer, question.name, *rtype, Class::IN, 60, rdata).expect("room");
+                }
+            }
+            let zone = Name::parse("services.home.arpa").unwrap();
+            writer.record(Section::Authority, zone.as_ref(), Rtype::SOA, Class::IN, 60, &[0; 22]).expect("room");
+            writer.finish();
+            socket.send_to(&out, client).expect("it listens");
+        }
+    });
+}
+
+#[test]
+fn sr1_sr30_sr34_the_registrar_is_found_and_may_want_it_step_by_step() {
+    let directory = tempfile::tempdir().unwrap();
+    let registrar = Registrar::start(|_| (Rcode::NOERROR, None));
+    let asked = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let wire = |text: &str| Name::parse(text).unwrap().wire().to_vec();
+    let srv = [&[0; 4], &registrar.address.port().to_be_bytes()[..], &wire("ns.services.home.arpa")].concat();
+    answer_questions(
+        asked.port(),
+        vec![
+            ("dr._dns-sd._udp.services.home.arpa", Rtype::PTR, wire("services.home.arpa")),
+            ("_mldnssd.services.home.arpa", Rtype::PTR, wire("services.home.arpa")),
+            ("_inaddr_zone.services.home.arpa", Rtype::PTR, wire("2.0.192.in-addr.arpa")),
+            ("_dnssd-srp._tcp.services.home.arpa", Rtype::SRV, srv),
+            ("ns.services.home.arpa", Rtype::A, vec![127, 0, 0, 1]),
+        ],
+    );
+    let (server, key) = (asked.to_string(), directory.path().join("key"));
+    let words = ["publish", "Lamp", "_coap._udp", "5683", "--host", "desk", "--address", "192.0.2.7", "--immediately"];
+    let ended = wayhouse(
+        &[&words[..], &["--once", "--stateful", "--server", &server, "--key", key.to_str().unwrap()]].concat(),
+    );
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.stdout, "Lamp._coap._udp.services.home.arpa.\n");
+    let zones: Vec<String> = registrar
+        .seen
+        .try_iter()
+        .map(|update| Message::decode(&update).unwrap().question().unwrap().name.to_string())
+        .collect();
+    let zone = "services.home.arpa.";
+    assert_eq!(zones, [zone, zone, "2.0.192.in-addr.arpa.", zone, "desk.services.home.arpa."]);
 }
 
 #[test]
