@@ -241,7 +241,7 @@ impl Node {
             Command::Registrants { filter, text, page } => {
                 Ok(operator::list(&mut self.registry, now, &filter, text.as_deref(), page))
             }
-            Command::Registrant(id) => operator::show(&self.registry, now, id),
+            Command::Registrant(id) => operator::show(&mut self.registry, now, id),
             Command::Register(entry) => operator::register(&mut self.registry, now, &self.config, &entry),
             Command::Remove(id) => operator::remove(&mut self.registry, now, id),
             Command::AskGroup(question) => {

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use wayhouse_wire::coap::uri::{CoapUri, Host, origin};
 
@@ -41,9 +42,9 @@ fn is_one_device(one: &Registrant, other: &Registrant) -> bool {
 impl Registry {
     /// The other active entries of the device that an entry is of, in the order of their ids; at most
     /// [`DEVICE_ENTRIES_MAX`].
-    pub fn device_of(&self, id: EntryId) -> Vec<EntryId> {
+    pub fn device_of(&mut self, id: EntryId) -> Vec<EntryId> {
         let Some(view) = self.get(id) else { return Vec::new() };
-        let registrant = view.registrant;
+        let registrant = Arc::clone(view.registrant);
         let mut found = BTreeSet::new();
         let mut look = |criterion: Criterion, most: usize| {
             let filter = Filter {
@@ -53,13 +54,13 @@ impl Registry {
             };
             let page = Page { first: 0, count: most as u64 };
             self.find_registrants(&filter, page, &mut |other| {
-                if other.registrant.id != id && is_one_device(registrant, other.registrant) {
+                if other.registrant.id != id && is_one_device(&registrant, other.registrant) {
                     found.insert(other.registrant.id);
                 }
                 if found.len() < DEVICE_ENTRIES_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             });
         };
-        for address in addresses_of(registrant) {
+        for address in addresses_of(&registrant) {
             let host = match address {
                 IpAddr::V4(address) => address.to_string(),
                 IpAddr::V6(address) => format!("[{address}]"),

@@ -11,6 +11,7 @@ pub mod dso_tlv;
 pub mod edns;
 pub mod message;
 pub mod name;
+pub mod presentation;
 pub mod push_tlv;
 pub mod rdata;
 pub mod sig0;

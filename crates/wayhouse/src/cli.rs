@@ -15,6 +15,7 @@ mod device;
 mod difference;
 mod directory;
 mod discover;
+mod dns;
 mod exchange;
 mod group;
 mod groups;
@@ -59,6 +60,11 @@ pub(crate) fn dispatch(cli: Cli) -> ExitCode {
         Verb::List(args) => converse(list::execute(args)),
         Verb::Watch(args) => converse(watch::execute(args)),
         Verb::Device(args) => converse(device::execute(args)),
+        Verb::Query(args) => converse(dns::query::execute(args)),
+        Verb::Browse(args) => converse(dns::browse::execute(args)),
+        Verb::Resolve(args) => converse(dns::resolve::execute(args)),
+        Verb::Publish(args) => converse(dns::publish::execute(args)),
+        Verb::Subscribe(args) => converse(dns::subscribe::execute(args)),
     };
     match outcome {
         Ok(exit) => exit.into(),

@@ -181,9 +181,10 @@ pub(crate) fn list(registry: &mut Registry, now: Instant, filter: &Filter, text:
 }
 
 /// Shows one registrant.
-pub(crate) fn show(registry: &Registry, now: Instant, id: EntryId) -> Result<Reply, Refusal> {
+pub(crate) fn show(registry: &mut Registry, now: Instant, id: EntryId) -> Result<Reply, Refusal> {
+    let same_device = registry.device_of(id);
     let view = registry.get(id).ok_or(Refusal::Unknown)?;
-    Ok(Reply::Registrant(Shown { same_device: registry.device_of(id), ..shown(now, view) }))
+    Ok(Reply::Registrant(Shown { same_device, ..shown(now, view) }))
 }
 
 /// Enters or replaces a registrant under the directory's rules. An entry that exists keeps its owner.

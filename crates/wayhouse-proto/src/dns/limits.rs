@@ -52,3 +52,29 @@ pub const UPDATE_SERVICES_MAX: usize = 64;
 pub const UPDATE_PARTS_MAX: usize = 16;
 /// Octets of the TXT records of one service: what DNS-SD advises for one (RFC 6763 §6.1), three times. Reaction: it is refused.
 pub const UPDATE_TEXT_OCTETS_MAX: usize = 4_096;
+
+/// Bounds of a client: what a server may make it hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientLimits {
+    /// Records known at once. Reaction: the session that brings one more is aborted; of a polled answer the rest is left
+    /// out.
+    pub records_max: usize,
+    /// Octets of the names and data of these records. Reaction: the same.
+    pub record_octets_max: usize,
+    /// Questions followed at once: two for each service instance and two for its host. Reaction: further ones are not
+    /// asked.
+    pub questions_max: usize,
+}
+
+impl Default for ClientLimits {
+    fn default() -> ClientLimits {
+        ClientLimits { records_max: 16_384, record_octets_max: 8 << 20, questions_max: 1_000 }
+    }
+}
+
+/// Labels of a name that the search for its zone goes up. Reaction: there is no zone. Longer names are addresses in
+/// `ip6.arpa` at most.
+pub const ZONE_WALK_LABELS_MAX: usize = 40;
+
+/// Service instances of one type that a client looks into: each takes two questions, its host two more. Reaction: the rest is left out.
+pub const VIEW_INSTANCES_MAX: usize = 2_048;

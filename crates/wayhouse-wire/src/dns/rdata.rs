@@ -57,5 +57,26 @@ pub fn expand(message: &[u8], rtype: Rtype, at: usize, end: usize, out: &mut Vec
     Ok(())
 }
 
+/// Appends uncompressed data with its names in lower case, so that equal data has equal octets (RFC 4034 §6.2). What is not
+/// well-formed for its type stays as it is.
+pub fn append_canonical(rtype: Rtype, rdata: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    let mut at = 0;
+    if let Some(layout) = name_layout(rtype).filter(|layout| layout.fixed <= rdata.len()) {
+        out.extend_from_slice(&rdata[..layout.fixed]);
+        at = layout.fixed;
+        for _ in 0..layout.names {
+            let Ok((name, next)) = NameRef::read(rdata, at) else {
+                out.truncate(start);
+                at = 0;
+                break;
+            };
+            name.append_canonical_to(out);
+            at = next;
+        }
+    }
+    out.extend_from_slice(&rdata[at..]);
+}
+
 #[cfg(test)]
 mod tests;

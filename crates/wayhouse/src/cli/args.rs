@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use super::{check_config, completions, device, discover, list, observe, ping, register, request, run, watch};
+use super::{check_config, completions, device, discover, dns, list, observe, ping, register, request, run, watch};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -76,6 +76,21 @@ pub(crate) enum Verb {
     /// Play a small CoAP device, or many: a lamp, a sensor, a switch, a meter
     #[command(after_help = device::EXAMPLES)]
     Device(device::Args),
+    /// Ask a name server
+    #[command(after_help = dns::query::EXAMPLES)]
+    Query(dns::query::Args),
+    /// List services, or be told as they come and go
+    #[command(after_help = dns::browse::EXAMPLES)]
+    Browse(dns::browse::Args),
+    /// Tell where a service is
+    #[command(after_help = dns::resolve::EXAMPLES)]
+    Resolve(dns::resolve::Args),
+    /// Be told of changes to names, as a name server pushes them
+    #[command(after_help = dns::subscribe::EXAMPLES)]
+    Subscribe(dns::subscribe::Args),
+    /// Register a service of this host, and keep it registered
+    #[command(after_help = dns::publish::EXAMPLES)]
+    Publish(dns::publish::Args),
     /// Write completions for a shell
     #[command(after_help = completions::EXAMPLES)]
     Completions(completions::Args),

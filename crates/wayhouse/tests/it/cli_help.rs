@@ -26,6 +26,11 @@ fn the_verbs_in_one_glance() {
       list          List who, or what, is registered at a resource directory
       watch         Be told who comes and goes at a resource directory
       device        Play a small CoAP device, or many: a lamp, a sensor, a switch, a meter
+      query         Ask a name server
+      browse        List services, or be told as they come and go
+      resolve       Tell where a service is
+      subscribe     Be told of changes to names, as a name server pushes them
+      publish       Register a service of this host, and keep it registered
       completions   Write completions for a shell
 
     Options:

@@ -35,3 +35,17 @@ fn a_name_ends_inside_its_data() {
     assert!(expand(bytes, Rtype::PTR, 0, 4, &mut Vec::new()).is_err());
     assert!(expand(bytes, Rtype::PTR, 3, 2, &mut Vec::new()).is_err());
 }
+
+#[test]
+fn canonical_data_has_its_names_in_lower_case_and_nothing_else_changed() {
+    let canonical = |rtype, rdata: &[u8]| {
+        let mut out = vec![9];
+        append_canonical(rtype, rdata, &mut out);
+        out.split_off(1)
+    };
+    assert_eq!(canonical(Rtype::PTR, b"\x02Ab\0"), b"\x02ab\0");
+    assert_eq!(canonical(Rtype::SRV, b"ABCDEF\x02Ab\0"), b"ABCDEF\x02ab\0");
+    assert_eq!(canonical(Rtype::TXT, b"\x02Ab"), b"\x02Ab");
+    assert_eq!(canonical(Rtype::PTR, b"\x09Ab"), b"\x09Ab");
+    assert_eq!(canonical(Rtype::SRV, b"ABC"), b"ABC");
+}
