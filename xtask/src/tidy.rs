@@ -154,8 +154,13 @@ fn documents(problems: &mut Vec<String>) {
     let root = tree::root();
     let machine_path = format!("{}/", root.parent().unwrap_or(&root).display());
     for path in tree::files("") {
-        if machine_path.len() > 2 && tree::read(&path).contains(&machine_path) && !path.starts_with("target") {
+        let text = tree::read(&path);
+        if machine_path.len() > 2 && text.contains(&machine_path) && !path.starts_with("target") {
             problems.push(format!("{path}: names a path of this machine"));
+        }
+        let is_half_merged = |line: &str| line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> ");
+        if !path.starts_with("fuzz/corpus") && text.lines().any(is_half_merged) {
+            problems.push(format!("{path}: holds the marks of a merge"));
         }
     }
 }

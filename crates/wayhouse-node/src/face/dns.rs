@@ -319,7 +319,9 @@ impl Names {
             }
             None => {
                 self.counts.malformed += 1;
-                authority::refuse(header, Rcode::FORMERR, &mut self.octets);
+                // What other operations have in their messages is not for us to judge (DS25: sessions need a connection).
+                let is_ours = matches!(header.flags.opcode(), Opcode::QUERY | Opcode::UPDATE);
+                authority::refuse(header, if is_ours { Rcode::FORMERR } else { Rcode::NOTIMP }, &mut self.octets);
             }
         }
         let (socket, remote, local, interface) = (meta.socket, meta.remote, meta.local, meta.interface);

@@ -137,6 +137,17 @@ fn dn10_additional_records_come_as_far_as_there_is_room() {
 }
 
 #[test]
+fn ds25_stateful_operations_are_not_for_datagrams() {
+    let mut house = house();
+    // A Keepalive, as it would be right on a connection.
+    let mut message =
+        Header { id: 0x1234, flags: Flags::new(Opcode::DSO, Rcode::NOERROR), counts: [0; 4] }.to_octets().to_vec();
+    message.extend_from_slice(&[0, 1, 0, 8, 0, 0, 0x3a, 0x98, 0, 0x36, 0xee, 0x80]);
+    let looked = Looked::read(&house.dns_datagram(PHONE, &message).unwrap());
+    assert_eq!((looked.rcode(), looked.flags.opcode(), looked.octets), (Rcode::NOTIMP, Opcode::DSO, Header::OCTETS));
+}
+
+#[test]
 fn addresses_of_a_host_with_many_services_stand_there_once() {
     let mut house = house();
     let links = "</a>;exp;ins=\"A\";rt=spot,</b>;exp;ins=\"B\";rt=spot,</c>;exp;ins=\"C\";rt=spot";

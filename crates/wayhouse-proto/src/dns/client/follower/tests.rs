@@ -179,7 +179,7 @@ fn pu32_a_person_decides_how_often_and_a_session_ends_the_polling() {
 }
 
 #[test]
-fn ds49_a_lost_session_is_made_again_at_once_and_then_more_and_more_seldom() {
+fn ds49_ds56_a_lost_session_is_made_again_at_once_and_then_more_and_more_seldom() {
     let mut bench = Bench::new(None, &["a.example"]);
     bench.pushing();
     bench.pushes(ADD, "a.example", 1);
