@@ -16,6 +16,7 @@ use wayhouse_proto::dns::client::query::{Outcome, Query, Way};
 use wayhouse_proto::dns::client::requester::{self, Requester};
 use wayhouse_proto::dns::client::service_view::ServiceView;
 use wayhouse_proto::dns::client::srp_update::{Offer, OfferedService};
+use wayhouse_proto::dns::client::stateful_requester::{self, StatefulRequester};
 use wayhouse_proto::dns::client::zone_walk::ZoneWalk;
 use wayhouse_proto::dns::client::{Answer, Asked};
 use wayhouse_proto::dns::dso_session;
@@ -69,15 +70,8 @@ fn settle(follower: &mut Follower, now: Instant, can_connect: bool, answer: Opti
     assert!(follower.records().len() <= LIMITS.records_max && follower.records().octets() <= LIMITS.record_octets_max);
 }
 
-fuzz_target!(|input: &[u8]| {
-    let Some((&pick, mut rest)) = input.split_first() else { return };
-    let (mut now, mut out) = (Instant::now(), Vec::new());
-    let mut follower = follower(now, pick);
-    follower.set_wanted(now, &BTreeSet::from([Asked::internet(service(), Rtype::PTR)]), &mut out);
-    let way = if pick & 0x20 == 0 { Way::Datagram } else { Way::Stream };
-    let mut query = Query::new(now, Asked::internet(service(), Rtype::SOA), true, way, 1);
-    let mut walk = ZoneWalk::new(service(), service());
-    let offer = Offer {
+fn offer() -> Offer {
+    Offer {
         zone: service(),
         host: "host".to_owned(),
         addresses: vec![[192, 0, 2, 1].into()],
@@ -88,11 +82,71 @@ fuzz_target!(|input: &[u8]| {
             port: 1,
             attributes: Vec::new(),
         }],
-    };
-    let key = SigningKey::new(Algorithm::EcdsaP256Sha256, &[7; 32]).expect("a scalar in range");
-    let mut requester =
-        Requester::new(now, requester::Settings::default(), offer, key, 1).expect("the offer is possible");
-    let (mut last_update, mut signatures) = (Vec::new(), 0);
+    }
+}
+
+/// Both kinds of registration, and what they sent last.
+struct Requesters {
+    srp: Requester,
+    stateful: StatefulRequester,
+    last_update: Vec<u8>,
+    last_step: Vec<u8>,
+    signatures: u32,
+}
+
+impl Requesters {
+    /// The octets as answers to what was sent last.
+    fn take(&mut self, now: Instant, bytes: &[u8], is_end: bool) {
+        let answer = |sent: &[u8]| match (bytes.get(2..), sent.first_chunk::<2>()) {
+            (Some(rest), Some(id)) => [&id[..], rest].concat(),
+            _ => bytes.to_vec(),
+        };
+        self.srp.handle_message(now, &answer(&self.last_update));
+        self.stateful.handle_message(now, &answer(&self.last_step));
+        if is_end {
+            self.srp.remove(now);
+            self.stateful.remove(now);
+        }
+    }
+    fn go_on(&mut self, now: Instant) {
+        self.srp.handle_timeout(now);
+        self.stateful.handle_timeout(now);
+        let (mut update, mut step) = (Vec::new(), Vec::new());
+        if self.signatures < 8 && self.srp.poll_transmit(now, 1_790_000_000, &mut update) {
+            assert!(Message::decode(&update).is_ok_and(|update| update.sig0().is_some()));
+            (self.last_update, self.signatures) = (update, self.signatures + 1);
+        }
+        if self.signatures < 8 && self.stateful.poll_transmit(now, 1_790_000_000, &mut step) {
+            assert!(Message::decode(&step).is_ok());
+            (self.last_step, self.signatures) = (step, self.signatures + 1);
+        }
+        while self.srp.poll_event().is_some() {}
+        while self.stateful.poll_event().is_some() {}
+    }
+}
+
+fuzz_target!(|input: &[u8]| {
+    let Some((&pick, mut rest)) = input.split_first() else { return };
+    let (mut now, mut out) = (Instant::now(), Vec::new());
+    let mut follower = follower(now, pick);
+    follower.set_wanted(now, &BTreeSet::from([Asked::internet(service(), Rtype::PTR)]), &mut out);
+    let way = if pick & 0x20 == 0 { Way::Datagram } else { Way::Stream };
+    let mut query = Query::new(now, Asked::internet(service(), Rtype::SOA), true, way, 1);
+    let mut walk = ZoneWalk::new(service(), service());
+    // Signing is slow: half of the inputs do without.
+    let mut requesters = (pick & 0x10 != 0).then(|| {
+        let key = || SigningKey::new(Algorithm::EcdsaP256Sha256, &[7; 32]).expect("a scalar in range");
+        let possible = "the offer is possible";
+        let settings =
+            stateful_requester::Settings { ttl_s: 60, is_delayed: false, reverse: vec![(service(), service())] };
+        Requesters {
+            srp: Requester::new(now, requester::Settings::default(), offer(), key(), 1).expect(possible),
+            stateful: StatefulRequester::new(now, settings, offer(), key(), 1).expect(possible),
+            last_update: Vec::new(),
+            last_step: Vec::new(),
+            signatures: 0,
+        }
+    });
     while let [kind, length, behind @ ..] = rest {
         let (bytes, next) = behind.split_at(usize::from(*length).min(behind.len()));
         rest = next;
@@ -115,13 +169,8 @@ fuzz_target!(|input: &[u8]| {
                 }
             }
             4 => {
-                let mut ours = bytes.to_vec();
-                if let (Some(id), Some(sent)) = (ours.first_chunk_mut::<2>(), last_update.first_chunk::<2>()) {
-                    *id = *sent;
-                }
-                requester.handle_message(now, &ours);
-                if kind & 0x40 != 0 {
-                    requester.remove(now);
+                if let Some(requesters) = &mut requesters {
+                    requesters.take(now, bytes, kind & 0x40 != 0);
                 }
             }
             _ => follower.handle_data(now, &[&(bytes.len() as u16).to_be_bytes()[..], bytes].concat(), &mut out),
@@ -134,14 +183,9 @@ fuzz_target!(|input: &[u8]| {
         if query.poll_outcome() == Some(Outcome::Truncated) {
             query.over_stream(now);
         }
-        requester.handle_timeout(now);
-        let mut update = Vec::new();
-        // Signing is slow, and the same each time.
-        if signatures < 2 && requester.poll_transmit(now, 1_790_000_000, &mut update) {
-            assert!(Message::decode(&update).is_ok_and(|update| update.sig0().is_some()));
-            (last_update, signatures) = (update, signatures + 1);
+        if let Some(requesters) = &mut requesters {
+            requesters.go_on(now);
         }
-        while requester.poll_event().is_some() {}
         out.clear();
     }
 });

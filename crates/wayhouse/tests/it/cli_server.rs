@@ -249,7 +249,7 @@ impl Ended {
 
 fn command(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wayhouse"));
-    command.args(words).env_remove("WAYHOUSE_DIRECTORY").env("COLUMNS", "100");
+    command.args(words).env_remove("WAYHOUSE_DIRECTORY").env_remove("WAYHOUSE_DNS").env("COLUMNS", "100");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -166,7 +166,7 @@ fn sr16_sr18_publish_refreshes_as_granted_and_removes_at_the_end() {
 }
 
 /// Answers questions over UDP on a port: PTR and SRV records by name, an SOA of the zone for everything else.
-fn answer_questions(port: u16, records: Vec<(&'static str, Rtype, Vec<u8>)>) {
+pub(crate) fn answer_questions(port: u16, records: Vec<(&'static str, Rtype, Vec<u8>)>) {
     let socket = UdpSocket::bind(("127.0.0.1", port)).expect("the port is free for UDP");
     std::thread::spawn(move || {
         let mut buffer = [0; 512];

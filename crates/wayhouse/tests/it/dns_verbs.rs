@@ -1,13 +1,15 @@
 //! `query browse resolve subscribe` against the daemon and against servers that the test plays.
 
-use std::net::UdpSocket;
+use std::io::Write as _;
+use std::net::{TcpListener, UdpSocket};
 
 use rustix::process::Signal;
 use wayhouse_wire::coap::Code;
-use wayhouse_wire::dns::{Flags, Header, Message, Rcode};
+use wayhouse_wire::dns::{Flags, Header, Message, Name, Rcode, Rtype};
 
 use super::cli_server::{self, wayhouse};
 use super::device::Device;
+use super::dns_publish::answer_questions;
 use super::running::{Running, command};
 
 const BROWSE: &str = "_coap._udp.services.home.arpa";
@@ -198,6 +200,32 @@ fn pu32_subscribe_asks_again_where_nothing_is_pushed_and_says_so() {
     let ended = subscribed.end();
     assert!(ended.stdout.contains(" - "), "{ended:?}");
     assert!(ended.stderr.contains("nothing is pushed; asking again every 0.2 s"), "{ended:?}");
+}
+
+#[test]
+fn ds49_a_server_that_talks_nonsense_is_asked_without_sessions() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = listener.local_addr().unwrap();
+    // What is no message, an answer to nothing, a PUSH before there is a session, an unfinished message.
+    let nonsense: [&[u8]; 4] = [
+        &[0, 3, 1, 2, 3],
+        &[0, 12, 0, 9, 0xb0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[0, 16, 0, 0, 0x30, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x41, 0, 0],
+        &[0xff; 500],
+    ];
+    answer_questions(server.port(), vec![("a.example", Rtype::PTR, Name::parse("b.example").unwrap().wire().to_vec())]);
+    std::thread::spawn(move || {
+        for (connection, nonsense) in listener.incoming().flatten().zip(nonsense.into_iter().cycle()) {
+            let mut connection = connection;
+            let _ = connection.write_all(nonsense);
+        }
+    });
+    let server = server.to_string();
+    for _ in nonsense {
+        let ended = wayhouse(&["subscribe", "a.example", "PTR", "--tcp", "--count", "1", "--server", &server]);
+        assert!(ended.stdout.contains(" + a.example. 60 PTR b.example."), "{ended:?}");
+        assert!(ended.stderr.contains("nothing is pushed"), "{ended:?}");
+    }
 }
 
 #[test]
