@@ -108,7 +108,7 @@ fn main() {
         client.stream.get_ref().set_nonblocking(true).expect("it can be set");
     }
     // What was set up is given a moment to be put away.
-    std::thread::sleep(Duration::from_secs(1));
+    rest(Duration::from_secs(1));
     let held = daemon.resident_octets() - before;
     println!("{sessions} sessions over TLS, {SUBSCRIPTIONS} subscriptions each, set up in {:.1} s", took.as_secs_f64());
     println!("  memory of the daemon: {:.1} kB a session", held as f64 / 1e3 / sessions as f64);
@@ -117,7 +117,7 @@ fn main() {
         let cpu = daemon.cpu();
         let is_over = Arc::new(AtomicBool::new(false));
         let asking = ask(dns, Arc::clone(&is_over));
-        std::thread::sleep(Duration::from_millis(200));
+        rest(Duration::from_millis(200));
         register(coap, number);
         let told = wait_for_all(&mut clients);
         is_over.store(true, Ordering::Relaxed);
@@ -132,6 +132,11 @@ fn main() {
             slowest.as_secs_f64() * 1e3,
         );
     }
+}
+
+/// Lets time pass.
+fn rest(time: Duration) {
+    let _ = poll(&mut [], Some(&time.try_into().expect("a time")));
 }
 
 /// Connects and subscribes: to the services that will change, and to names at which nothing happens.
@@ -231,7 +236,7 @@ fn ask(dns: SocketAddr, is_over: Arc<AtomicBool>) -> std::thread::JoinHandle<Dur
                 Err(error) if error.kind() == ErrorKind::WouldBlock => slowest = PATIENCE,
                 Err(error) => panic!("asking failed: {error}"),
             }
-            std::thread::sleep(QUESTION_EVERY);
+            rest(QUESTION_EVERY);
         }
         slowest
     })
