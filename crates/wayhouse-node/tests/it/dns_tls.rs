@@ -145,3 +145,20 @@ fn time_is_brought_to_a_bounded_number_of_connections_per_call() {
     assert!(house.node.poll_timeout().unwrap().at <= house.now);
     assert_eq!(house.ends_after(Duration::ZERO).len(), 10);
 }
+
+#[test]
+fn answers_to_updates_are_padded_for_whoever_pads() {
+    let mut house = crate::requester::house();
+    house.open_over_tls(1);
+    let mut octets_of = |padding| {
+        let mut sensor = crate::requester::requester("sensor", 1).lamp();
+        sensor.padding = padding;
+        let answer = house.one_answer(1, &sensor.bytes());
+        assert_eq!(crate::requester::Granted::read(&answer).rcode, Rcode::NOERROR);
+        // What was changed is read before the connection is served again.
+        house.node.handle_timeout(house.now);
+        answer.len()
+    };
+    assert_eq!(octets_of(Some(7)), 468);
+    assert!(octets_of(None) < 128);
+}

@@ -34,6 +34,8 @@ pub struct Requester {
     pub lease: Vec<u32>,
     /// Records, one a line: `NAME add TTL TYPE DATA`, `NAME delete`, `NAME remove TYPE DATA`.
     pub lines: String,
+    /// Octets of padding.
+    pub padding: Option<usize>,
     /// Seconds since 1970 by its clock; 0 for none.
     pub wall_s: u64,
 }
@@ -46,6 +48,7 @@ pub fn requester(host: &str, key: u8) -> Requester {
         zone: "services.home.arpa".into(),
         lease: vec![7_200, 1_209_600],
         lines: String::new(),
+        padding: None,
         wall_s: WALL_S,
     }
 }
@@ -129,7 +132,10 @@ impl Requester {
         let opt = Opt { udp_octets_max: 1232, rcode: OptRcode::NOERROR, is_dnssec_ok: false };
         let lease: Vec<u8> = self.lease.iter().flat_map(|seconds| seconds.to_be_bytes()).collect();
         if !lease.is_empty() {
-            writer.opt(opt, &[(option::UPDATE_LEASE, &lease)]).expect("room");
+            let padding = vec![0; self.padding.unwrap_or(0)];
+            let options = [(option::UPDATE_LEASE, &lease[..]), (option::PADDING, &padding)];
+            let count = if self.padding.is_some() { 2 } else { 1 };
+            writer.opt(opt, &options[..count]).expect("room");
         }
         writer.finish();
         out

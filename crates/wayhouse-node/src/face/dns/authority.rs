@@ -102,10 +102,8 @@ fn add_opt(writer: &mut MessageWriter<'_>, edns: &Edns<'_>, rcode: OptRcode, way
     let opt = Opt { udp_octets_max: way.octets_max, rcode, is_dnssec_ok: edns.is_dnssec_ok };
     // RFC 7830 §4: whoever pads is padded to.
     if way.pads && edns.option(option::PADDING).is_some() {
-        let bare = writer.octets() + OPT_OCTETS + 4;
-        let octets =
-            (bare.next_multiple_of(PADDING_BLOCK_OCTETS) - bare).min(usize::from(u16::MAX).saturating_sub(bare));
-        if writer.opt(opt, &[(option::PADDING, &PADDING[..octets])]).is_ok() {
+        let padding = padding(writer.octets() + OPT_OCTETS + 4);
+        if writer.opt(opt, &[(option::PADDING, padding)]).is_ok() {
             return;
         }
     }
@@ -114,6 +112,12 @@ fn add_opt(writer: &mut MessageWriter<'_>, edns: &Edns<'_>, rcode: OptRcode, way
         Some(cookie) => writer.opt(opt, &[(option::COOKIE, cookie)]),
         None => writer.opt(opt, &[]),
     };
+}
+
+/// What a message of so many octets is padded with (RFC 8467 §4.1).
+pub(super) fn padding(octets: usize) -> &'static [u8] {
+    let missing = octets.next_multiple_of(PADDING_BLOCK_OCTETS) - octets;
+    &PADDING[..missing.min(usize::from(u16::MAX).saturating_sub(octets))]
 }
 
 /// An answer in the making.

@@ -41,7 +41,7 @@ use wayhouse_wire::dns::{
     Class, Compressor, Flags, Message, MessageWriter, Name, NameRef, Opcode, OptRcode, Rcode, UpdateLease,
 };
 
-use super::authority::Way;
+use super::authority::{Way, padding};
 use super::index::Index;
 use super::naming::{Claims, Holder, labels};
 use crate::config::{self, LEASE_MIN_S, UpdateDialect};
@@ -440,13 +440,15 @@ pub(super) fn answer(
         let rcode = OptRcode::from_parts(outcome.rcode, 0);
         let opt = Opt { udp_octets_max: way.octets_max, rcode, is_dnssec_ok: edns.is_dnssec_ok };
         let mut buffer = [0; 8];
-        let lease = outcome.lease.map(|lease| (option::UPDATE_LEASE, lease.octets(&mut buffer)));
-        let cookie = way.cookie.as_ref().map(|cookie| (option::COOKIE, &cookie[..]));
-        let written = match (lease, cookie) {
-            (Some(lease), Some(cookie)) => writer.opt(opt, &[lease, cookie]),
-            (Some(one), None) | (None, Some(one)) => writer.opt(opt, &[one]),
-            (None, None) => writer.opt(opt, &[]),
-        };
+        let mut options: Vec<(u16, &[u8])> = Vec::new();
+        options.extend(outcome.lease.map(|lease| (option::UPDATE_LEASE, lease.octets(&mut buffer))));
+        options.extend(way.cookie.as_ref().map(|cookie| (option::COOKIE, &cookie[..])));
+        // RFC 7830 §4: whoever pads is padded to.
+        if way.pads && edns.option(option::PADDING).is_some() {
+            let others: usize = options.iter().map(|(_, octets)| 4 + octets.len()).sum();
+            options.push((option::PADDING, padding(writer.octets() + OPT_OCTETS + others + 4)));
+        }
+        let written = writer.opt(opt, &options);
         debug_assert!(written.is_ok(), "at most {OPT_OCTETS} and some forty octets more");
     }
     writer.finish();
