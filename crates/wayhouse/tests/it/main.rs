@@ -10,6 +10,7 @@ mod daemon;
 mod device;
 mod device_fleet;
 mod dns;
+mod dns_join;
 mod dns_publish;
 mod dns_tls;
 mod dns_verbs;
