@@ -125,3 +125,9 @@ pub const DNS_TURNS_PER_CALL: usize = 256;
 /// Instants at which something changed that have not been told to everybody. Reaction: the oldest are told in one go, which
 /// slows down whoever makes the changes.
 pub const DNS_ROUNDS_MAX: usize = 64;
+/// Subscriptions of all connections: each holds its name twice and its place, up to about 1 kB. Reaction: one more is
+/// refused, for five minutes.
+pub const DNS_SUBSCRIPTIONS_MAX: usize = 262_144;
+/// Records of a name that is subscribed to: they are told in one call, in some 20 milliseconds and two megabytes. Reaction: the
+/// subscription is refused; questions over TCP are answered all the same.
+pub const DNS_SUBSCRIBED_RECORDS_MAX: usize = 32_768;

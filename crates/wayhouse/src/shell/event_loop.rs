@@ -10,7 +10,8 @@
 //! Sources take turns, and a turn does a bounded amount of work, so that none starves another. While the store is far
 //! behind, nothing is read that could make more work for it: peers feel that as a slow network.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -38,6 +39,8 @@ const BATCHES_PER_TURN: usize = 4;
 const TURNS_PER_LOOK: u32 = 4;
 /// Datagrams gathered before they are sent: many observers told at once would otherwise fill memory.
 const OUTGOING_MAX: usize = 1024;
+/// Octets of memory kept for what is sent: one large answer is no reason to keep its memory.
+const OCTETS_KEPT: usize = 4 << 20;
 /// Changes that are gathered before they are handed to a store that rests, unless there is nothing else to do: a write costs
 /// as much for many as for one, but a disk that rests while changes wait is time lost.
 const GATHERED_MIN: usize = 8;
@@ -138,6 +141,8 @@ pub struct EventLoop {
     durable: u64,
     /// What waits for that number, in the order in which it came.
     held: VecDeque<Held>,
+    /// How much of it is for which connection.
+    held_of: HashMap<StreamId, u32>,
     held_answers: VecDeque<HeldAnswer>,
     /// Who listens to the answers of which group.
     asking: BTreeMap<AskId, mpsc::Sender<GroupAnswer>>,
@@ -184,6 +189,7 @@ impl EventLoop {
             backlog: Backlog::default(),
             durable: parts.store.durable(),
             held: VecDeque::new(),
+            held_of: HashMap::new(),
             held_answers: VecDeque::new(),
             asking: BTreeMap::new(),
             parts,
@@ -366,20 +372,30 @@ impl EventLoop {
 
     /// Sends, keeps or holds one transmission, whose octets stand behind `start`; whether they must stay there.
     fn let_out(&mut self, transmit: Transmit, start: usize) -> bool {
-        let is_behind_held = match transmit.to {
-            // An end must not overtake what was to be said before.
-            Destination::CloseStream(id) => self.held.iter().any(|held| held.to == Destination::Stream(id)),
-            Destination::Datagram { .. } | Destination::Stream(_) | Destination::AbortStream(_) => false,
-        };
-        if transmit.durable_after > self.durable || is_behind_held {
-            if self.held.len() >= HELD_MAX {
-                self.parts.counters.held_dropped.add(1);
-            } else {
-                let octets = self.octets[start..].into();
-                self.held.push_back(Held { after: transmit.durable_after, to: transmit.to, octets });
+        let stream = stream_of(transmit.to);
+        // Nothing overtakes what was to be said before on the same connection, its end least of all.
+        let is_behind_held = stream.is_some_and(|id| self.held_of.contains_key(&id));
+        if transmit.durable_after <= self.durable && !is_behind_held {
+            return self.emit(transmit, start);
+        }
+        if self.held.len() < HELD_MAX {
+            let octets = self.octets[start..].into();
+            self.held.push_back(Held { after: transmit.durable_after, to: transmit.to, octets });
+            if let Some(id) = stream {
+                *self.held_of.entry(id).or_default() += 1;
             }
             return false;
         }
+        self.parts.counters.held_dropped.add(1);
+        // Who sent a datagram asks again. On a connection nothing may be missing, so that all of it goes.
+        if let Some(id) = stream {
+            self.parts.streams.abort(id);
+        }
+        false
+    }
+
+    /// Sends one transmission; see [`EventLoop::let_out`].
+    fn emit(&mut self, transmit: Transmit, start: usize) -> bool {
         match transmit.to {
             Destination::Datagram { socket, remote, local, interface } => {
                 let octets = start..self.octets.len();
@@ -453,6 +469,7 @@ impl EventLoop {
             self.outgoing.clear();
         }
         self.octets.clear();
+        self.octets.shrink_to(OCTETS_KEPT);
         self.parts.streams.flush(self.now);
         let wakeups = [self.parts.node.poll_timeout().map(|wakeup| wakeup.at), self.parts.streams.poll_timeout()];
         self.wakeup = wakeups.into_iter().flatten().min();
@@ -474,10 +491,18 @@ impl EventLoop {
         self.parts.counters.store_backlog.set(self.backlog.changes as u64);
         while self.held.front().is_some_and(|held| held.after <= self.durable) {
             let Some(held) = self.held.pop_front() else { break };
+            if let Some(id) = stream_of(held.to)
+                && let Entry::Occupied(mut count) = self.held_of.entry(id)
+            {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
             let start = self.octets.len();
             self.octets.extend_from_slice(&held.octets);
             let transmit = Transmit { to: held.to, octets: held.octets.len(), durable_after: held.after };
-            if !self.let_out(transmit, start) {
+            if !self.emit(transmit, start) {
                 self.octets.truncate(start);
             }
             if self.outgoing.len() >= OUTGOING_MAX {
@@ -528,6 +553,14 @@ impl EventLoop {
         self.parts.node.release_stream(self.now, id);
         self.drain();
         self.flush();
+    }
+}
+
+/// The connection of a transmission that keeps its turn.
+fn stream_of(to: Destination) -> Option<StreamId> {
+    match to {
+        Destination::Stream(id) | Destination::CloseStream(id) => Some(id),
+        Destination::Datagram { .. } | Destination::AbortStream(_) => None,
     }
 }
 

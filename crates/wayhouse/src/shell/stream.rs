@@ -268,14 +268,25 @@ impl Streams {
     /// Sends octets with the next flush; a connection whose peer does not read is ended instead.
     pub fn send(&mut self, id: StreamId, octets: &[u8]) {
         let Some(connection) = self.connections.get_mut(&id).filter(|connection| connection.is_heard()) else { return };
-        let is_full = connection.held() + octets.len() > OUTBOX_OCTETS_MAX;
-        if is_full || self.waiting + octets.len() > OUTBOXES_OCTETS_MAX {
+        if connection.held() + octets.len() > OUTBOX_OCTETS_MAX {
             return self.shed(id);
         }
+        self.make_room(octets.len());
+        let Some(connection) = self.connections.get_mut(&id) else { return };
         self.waiting += octets.len();
         connection.stage(octets, &mut self.buffers);
         if connection.note_unwritten() {
             self.unwritten.push_back(id);
+        }
+    }
+
+    /// Ends the connections for which most waits until so many more octets have room: not whoever comes next pays for those
+    /// who do not read.
+    fn make_room(&mut self, octets: usize) {
+        while self.waiting + octets > OUTBOXES_OCTETS_MAX {
+            let greediest = self.connections.iter().max_by_key(|(_, connection)| connection.held());
+            let Some((&id, _)) = greediest.filter(|(_, connection)| connection.held() > 0) else { return };
+            self.shed(id);
         }
     }
 
@@ -373,7 +384,7 @@ impl Streams {
         let before = connection.held();
         let read = connection.read(&mut self.buffers, &mut self.turn.octets);
         self.waiting = self.waiting + connection.held() - before;
-        let is_greedy = connection.held() > OUTBOX_OCTETS_MAX || self.waiting > OUTBOXES_OCTETS_MAX;
+        let is_greedy = connection.held() > OUTBOX_OCTETS_MAX;
         if connection.has_unwritten() && connection.note_unwritten() {
             self.unwritten.push_back(id);
         }
@@ -392,6 +403,7 @@ impl Streams {
         if is_greedy {
             return self.shed(id);
         }
+        self.make_room(0);
         if was_handshaking && self.connections.get(&id).is_some_and(|connection| connection.phase == Phase::Open) {
             self.note_established(id);
         }

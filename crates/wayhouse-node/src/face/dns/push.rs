@@ -21,6 +21,8 @@ use wayhouse_wire::dns::dso_tlv::dso_type;
 use wayhouse_wire::dns::push_tlv::{Reconfirm, decode_subscribe, decode_unsubscribe};
 use wayhouse_wire::dns::{Class, Compressor, DsoMessage, Name, NameRef, Question, Rcode, Rtype};
 
+use crate::limits::{DNS_SUBSCRIBED_RECORDS_MAX, DNS_SUBSCRIPTIONS_MAX};
+
 use super::index::{Folded, Found, Index, RecordChange};
 
 /// What a message of a client wants, read out of it.
@@ -83,6 +85,8 @@ pub(super) struct Push {
     limits: PushLimits,
     /// By name in lower case, and by connection: how many subscriptions.
     interests: BTreeMap<Box<[u8]>, BTreeMap<StreamId, u32>>,
+    /// Subscriptions of all connections.
+    subscriptions: usize,
 }
 
 /// What a connection has to do with pushing.
@@ -103,7 +107,7 @@ pub(super) struct Telling<'t> {
 
 impl Push {
     pub(super) fn new(dialect: PushDialect) -> Push {
-        Push { dialect, limits: PushLimits::default(), interests: BTreeMap::new() }
+        Push { dialect, limits: PushLimits::default(), interests: BTreeMap::new(), subscriptions: 0 }
     }
     pub(super) fn dialect(&self) -> PushDialect {
         self.dialect
@@ -179,6 +183,11 @@ impl Push {
         if !is_ours {
             return respond(telling, session, id, Rcode::NOTAUTH);
         }
+        let found = find(telling.index, &name);
+        // PU18: nobody makes us hold names without end, nor tell a whole house in one breath.
+        if self.subscriptions >= DNS_SUBSCRIPTIONS_MAX || !is_tellable(telling.index, found, rtype) {
+            return respond(telling, session, id, Rcode::REFUSED);
+        }
         let asked = Question { name: name.as_ref(), rtype, class };
         match listening.subscriptions.add(id, &asked, self.limits.subscriptions_max) {
             // PU8
@@ -189,9 +198,10 @@ impl Push {
         }
         let interested = self.interests.entry(folded(&name)).or_default();
         *interested.entry(stream).or_default() += 1;
+        self.subscriptions += 1;
         respond(telling, session, id, Rcode::NOERROR);
         // PU16: what there is already follows at once.
-        let Found::At(_, node) = find(telling.index, &name) else { return };
+        let Found::At(_, node) = found else { return };
         let index = telling.index;
         for set in index.sets(node).iter().filter(|set| rtype == Rtype::ANY || set.rtype == rtype) {
             for datum in index.data(*set) {
@@ -266,6 +276,7 @@ impl Push {
         let Some(streams) = self.interests.get_mut(&name) else { return };
         if let Some(count) = streams.get_mut(&stream) {
             *count -= 1;
+            self.subscriptions -= 1;
             if *count == 0 {
                 streams.remove(&stream);
             }
@@ -279,7 +290,7 @@ impl Push {
         let names: BTreeSet<Box<[u8]>> = listening.subscriptions.iter().map(|one| folded(&one.name)).collect();
         for name in names {
             if let Some(streams) = self.interests.get_mut(&name) {
-                streams.remove(&stream);
+                self.subscriptions -= streams.remove(&stream).map_or(0, |count| count as usize);
                 if streams.is_empty() {
                     self.interests.remove(&name);
                 }
@@ -293,6 +304,14 @@ fn respond(telling: &mut Telling<'_>, session: &mut Session, id: u16, rcode: Rco
     let delay_ms = default_retry_delay(rcode).as_millis() as u32;
     let outcome = session.respond(telling.now, id, rcode, Some(delay_ms), telling.out, |_| {});
     debug_assert!(outcome.is_ok(), "a request that was just read waits for its answer");
+}
+
+/// Whether what there is of a name can be told at once.
+fn is_tellable(index: &Index, found: Found, rtype: Rtype) -> bool {
+    let Found::At(_, node) = found else { return true };
+    let wanted = index.sets(node).iter().filter(|set| rtype == Rtype::ANY || set.rtype == rtype);
+    let records = wanted.flat_map(|set| index.data(*set)).take(DNS_SUBSCRIBED_RECORDS_MAX + 1).count();
+    records <= DNS_SUBSCRIBED_RECORDS_MAX
 }
 
 fn find(index: &Index, name: &Name) -> Found {

@@ -275,6 +275,9 @@ impl Streams {
                 }
             }
             if stream.is_unfinished {
+                if stream.session.memory_octets() > DNS_STREAM_OCTETS_HELD_MAX {
+                    return ended(served, Close::Abort);
+                }
                 break;
             }
         }

@@ -34,6 +34,8 @@ pub const POLL_INTERVAL_MIN: Duration = Duration::from_secs(900);
 pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(300);
 /// A session that lasted so long has worked: the next loss is the first again.
 const SESSION_WORKED: Duration = Duration::from_secs(60);
+/// The shortest time after which what was refused is asked for again.
+const REFUSED_MIN: Duration = Duration::from_secs(10);
 
 /// What a follower is told once.
 #[derive(Debug, Clone)]
@@ -320,10 +322,11 @@ impl Follower {
                     }
                 }
                 Told::Refused { asked, rcode, delay, is_of_server } => {
-                    let until = now.checked_add(delay);
+                    // A server that allows to ask at once is not asked in a circle.
+                    let until = now.checked_add(delay.max(REFUSED_MIN));
                     if let Some(pursuit) = self.wanted.get_mut(&asked) {
+                        // It is polled when its time comes: a refusal is no reason to do so more often.
                         (pursuit.is_sent, pursuit.is_live, pursuit.refused_until) = (false, false, until);
-                        pursuit.poll_at = now;
                         self.events.push_back(Event::Refused { asked, rcode });
                     }
                     if is_of_server {

@@ -256,6 +256,10 @@ impl StatefulRequester {
                 let (service, instance) = (&self.offer.services[index], &self.names.instances[index]);
                 let browse = self.offer.zone.prefixed(service.service.as_ref())?;
                 writer.record(Section::Authority, browse.as_ref(), Rtype::PTR, Class::NONE, 0, instance.wire())?;
+                for subtype in &service.subtypes {
+                    let name = Name::from_labels([subtype.as_bytes(), b"_sub"].into_iter().chain(browse.labels()))?;
+                    writer.record(Section::Authority, name.as_ref(), Rtype::PTR, Class::NONE, 0, instance.wire())?;
+                }
                 writer.record(Section::Authority, instance.as_ref(), Rtype::ANY, Class::ANY, 0, &[])?;
             }
             Step::Lifetime => {}

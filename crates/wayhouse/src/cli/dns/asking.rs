@@ -50,6 +50,11 @@ impl Asker {
         };
         Ok(Asker { server, way, trust, is_recursive, connection: None })
     }
+    /// Asks the server of the options over TLS.
+    pub(super) async fn protected(options: &ServerOptions, is_recursive: bool) -> Result<Asker, Fault> {
+        let (server, trust) = (options.protected().await?, Some(options.trust()));
+        Ok(Asker { server, way: Way::Stream, trust, is_recursive, connection: None })
+    }
     /// Asks a server over UDP, and over TCP what does not fit.
     pub(super) fn plain(server: Server, is_recursive: bool) -> Asker {
         Asker { server, way: Way::Datagram, trust: None, is_recursive, connection: None }

@@ -63,6 +63,10 @@ impl Following {
         if servers.is_empty() {
             servers.push(options.protected().await?);
         }
+        // Whoever says whom to believe is not told things by anybody else.
+        if options.tls || options.names_whom_to_believe() {
+            asker = Asker::protected(options, true).await?;
+        }
         Ok(Following::with(servers, Some(options.trust()), asker, follow))
     }
     fn with(servers: Vec<Server>, trust: Option<Trust>, asker: Asker, follow: &FollowOptions) -> Following {

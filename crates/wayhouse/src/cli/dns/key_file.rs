@@ -36,7 +36,14 @@ pub(super) fn load_or_make(path: &Path) -> Result<(SigningKey, bool), Fault> {
             Fault::misuse(format!("{} holds no key", path.display()))
                 .hint("a key is 64 hexadecimal digits; name another file with --key")
         }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make(path).map(|key| (key, true)).map_err(wrong),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match make(path) {
+            // Somebody else made it in the same moment: theirs counts.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let octets = std::fs::read(path).map_err(wrong)?;
+                parse(&octets).map(|key| (key, false)).ok_or_else(|| wrong(io::ErrorKind::InvalidData.into()))
+            }
+            made => made.map(|key| (key, true)).map_err(wrong),
+        },
         Err(error) => Err(wrong(error)),
     }
 }
@@ -81,9 +88,18 @@ fn make(path: &Path) -> io::Result<SigningKey> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
     }
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    writeln!(file, "{}", hexadecimal(&secret))?;
-    file.sync_all()?;
+    // Under another name first: whatever happens meanwhile, nobody finds half a key.
+    let draft = path.with_extension(format!("{}.new", std::process::id()));
+    let _ = std::fs::remove_file(&draft);
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let made = writeln!(file, "{}", hexadecimal(&secret))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| std::fs::hard_link(&draft, path));
+    std::fs::remove_file(&draft)?;
+    made?;
+    // The names are lost with the key, for weeks: its own name is on disk before anything is registered.
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::File::open(folder)?.sync_all()?;
     Ok(key)
 }
 

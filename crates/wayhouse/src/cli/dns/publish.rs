@@ -1,7 +1,8 @@
 //! `publish`: registers a service of this host with a registrar (SRP, RFC 9665) and keeps it registered.
 
+use std::cell::Cell;
 use std::io;
-use std::net::{IpAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -17,7 +18,7 @@ use wayhouse_proto::dns::dso_session::Close;
 use wayhouse_wire::dns::{Header, Name, Rcode, UpdateLease};
 
 use super::asking::{Asker, connect_fault, framed, seed, service_servers};
-use super::connection::Connection;
+use super::connection::{ConnectFault, Connection};
 use super::registering::{Registering, reverse_names};
 use super::server::{Server, ServerOptions};
 use super::tls::Trust;
@@ -36,6 +37,8 @@ pub(crate) const EXAMPLES: &str = "Prints the name under which the service is re
     wayhouse publish Printer _ipp._tcp 631 --host printer --address 192.168.1.9 --once\n  \
     wayhouse publish --forget-key";
 
+/// How long one address of a registrar may take until the next is tried.
+const CONNECT_WAIT: Duration = Duration::from_secs(3);
 /// How long Ctrl-C waits for the answer to what was asked last.
 const LAST_ANSWER: Duration = Duration::from_secs(5);
 /// How long it then waits for the registrar to confirm the removal.
@@ -116,7 +119,14 @@ pub(in crate::cli) async fn execute(args: Args) -> Result<Exit, Fault> {
     }
     let registrar = Registrar::find(&args.server, &mut asker, &zone).await?;
     let requester = args.registering(&mut asker, offer, key).await?;
-    let mut publication = Publication { args: &args, registrar, requester, printer: Printer::stdout(), fault: None };
+    let mut publication = Publication {
+        args: &args,
+        registrar,
+        requester,
+        printer: Printer::stdout(),
+        fault: None,
+        was_registered: false,
+    };
     let mut interrupt = Interrupt::new()?;
     let stop = Notify::new();
     let outcome = {
@@ -223,41 +233,62 @@ struct Registrar {
     /// In the order to try; one at least.
     servers: Vec<Server>,
     trust: Option<Trust>,
+    /// The address to begin with, counted over all servers: the one that answered last, or the one behind the last that did
+    /// not.
+    first: Cell<usize>,
 }
 
 impl Registrar {
     /// SR1, SR3: who the zone says it is, over TLS if there is such a one and nobody asked for TCP; else the server asked
     /// about the zone. Without a pin or certificates the TLS is opportunistic.
     async fn find(options: &ServerOptions, asker: &mut Asker, zone: &Name) -> Result<Registrar, Fault> {
-        let trust = || match options.trust() {
-            Trust::Roots(None) => Trust::Anybody,
-            trust => trust,
-        };
         if options.tls {
-            return Ok(Registrar { servers: vec![options.protected().await?], trust: Some(trust()) });
+            return Ok(Registrar::new(vec![options.protected().await?], Some(options.trust())));
         }
         if !options.tcp {
             let servers = service_servers(asker, zone, "_dnssd-srp-tls._tcp").await;
             if !servers.is_empty() {
-                return Ok(Registrar { servers, trust: Some(trust()) });
+                let trust = match options.trust() {
+                    Trust::Roots(None) => Trust::Anybody,
+                    trust => trust,
+                };
+                return Ok(Registrar::new(servers, Some(trust)));
+            }
+            if options.names_whom_to_believe() {
+                return Err(Fault::negative(format!(
+                    "{zone} names no registrar over TLS, so that nobody can be believed"
+                ))
+                .hint("use --tls if the server does TLS all the same, or leave out --pin and --ca"));
             }
         }
         let mut servers = service_servers(asker, zone, "_dnssd-srp._tcp").await;
         if servers.is_empty() {
             servers.push(options.plain().await?);
         }
-        Ok(Registrar { servers, trust: None })
+        Ok(Registrar::new(servers, None))
+    }
+    fn new(servers: Vec<Server>, trust: Option<Trust>) -> Registrar {
+        Registrar { servers, trust, first: Cell::new(0) }
     }
     /// Sends an update, and hands every message that comes back to `take` until that is satisfied.
-    async fn exchange(&self, update: &[u8], mut take: impl FnMut(&[u8]) -> bool) -> Result<(), Fault> {
+    async fn exchange<'s>(&'s self, update: &[u8], mut take: impl FnMut(&[u8]) -> bool) -> Result<(), Fault> {
         let mut last = None;
-        let everywhere =
-            self.servers.iter().flat_map(|server| server.addresses.iter().map(move |address| (server, *address)));
-        for (server, address) in everywhere {
-            match Connection::open(address, &server.host, self.trust.as_ref()).await {
+        let addresses = |server: &'s Server| server.addresses.iter().map(move |address| (server, *address));
+        let everywhere: Vec<(&Server, SocketAddr)> = self.servers.iter().flat_map(addresses).collect();
+        for _ in 0..everywhere.len() {
+            let place = self.first.get() % everywhere.len();
+            let (server, address) = everywhere[place];
+            // Should the time be over before it answers, the next attempt begins behind it.
+            self.first.set(place + 1);
+            let opening = Connection::open(address, &server.host, self.trust.as_ref());
+            let opened = tokio::time::timeout(CONNECT_WAIT, opening).await;
+            match opened.unwrap_or_else(|_| Err(ConnectFault::Unreachable(io::ErrorKind::TimedOut.into()))) {
                 Ok(mut connection) => {
                     let outcome = converse(&mut connection, update, &mut take).await;
                     connection.close(Close::Graceful).await;
+                    if outcome.is_ok() {
+                        self.first.set(place);
+                    }
                     return outcome.map_err(|error| {
                         Fault::unreachable(format!("{} does not answer: {error}", server.shown()))
                             .hint("does it take registrations? --server names another server")
@@ -297,6 +328,8 @@ struct Publication<'a> {
     printer: Printer,
     /// Why the last message did not arrive.
     fault: Option<Fault>,
+    /// Whether it ever was registered: whoever published once goes on trying.
+    was_registered: bool,
 }
 
 impl Publication<'_> {
@@ -339,9 +372,9 @@ impl Publication<'_> {
     }
 
     fn take_event(&mut self, event: Event) -> Result<Option<Exit>, Fault> {
-        let was_registered = self.requester.is_registered();
         match event {
             Event::Registered { names, lease, is_refresh } => {
+                self.was_registered = true;
                 let key_lease_s = lease.effective_key_lease_s();
                 let word = if is_refresh { "refreshed" } else { "registered" };
                 self.tell(word, &names, &json!({ "lease": lease.lease_s, "key_lease": key_lease_s }))?;
@@ -364,7 +397,7 @@ impl Publication<'_> {
                 }
                 Ok(None)
             }
-            Event::Failed { rcode, again_in } => self.take_failure(rcode, again_in, was_registered),
+            Event::Failed { rcode, again_in } => self.take_failure(rcode, again_in),
             Event::Expired => {
                 let names = self.requester.names().clone();
                 self.tell("expired", &names, &Value::Null)?;
@@ -385,12 +418,7 @@ impl Publication<'_> {
         }
     }
     /// Before anything was registered a failure is final, unless the registrar only asks for patience.
-    fn take_failure(
-        &mut self,
-        rcode: Option<Rcode>,
-        again_in: Duration,
-        was_registered: bool,
-    ) -> Result<Option<Exit>, Fault> {
+    fn take_failure(&mut self, rcode: Option<Rcode>, again_in: Duration) -> Result<Option<Exit>, Fault> {
         let seconds = again_in.as_secs_f64().round();
         let names = self.requester.names().clone();
         let code = rcode.map(|rcode| rcode.to_string());
@@ -402,7 +430,7 @@ impl Publication<'_> {
             (None, None) => Fault::unreachable("the registrar does not answer in time"),
         };
         let is_busy = rcode == Some(Rcode::SERVFAIL);
-        if !was_registered && (self.args.once || !is_busy) {
+        if !self.was_registered && (self.args.once || !is_busy) {
             return Err(fault);
         }
         eprintln!("note: {}; trying again in {seconds} s", fault.what);

@@ -36,9 +36,6 @@ impl Registering {
     pub(super) fn names(&self) -> &OfferNames {
         either!(self, requester => requester.names())
     }
-    pub(super) fn is_registered(&self) -> bool {
-        either!(self, requester => requester.is_registered())
-    }
     pub(super) fn is_over(&self) -> bool {
         either!(self, requester => requester.is_over())
     }

@@ -45,6 +45,10 @@ pub(crate) struct ServerOptions {
 }
 
 impl ServerOptions {
+    /// Whether the options say whom to believe: then nobody else is.
+    pub(super) fn names_whom_to_believe(&self) -> bool {
+        self.ca.is_some() || !self.pin.is_empty()
+    }
     /// Whom to believe over TLS.
     pub(super) fn trust(&self) -> Trust {
         match (&self.pin[..], self.insecure) {

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 use wayhouse_proto::dns::client::service_view::{ServiceInstance, ServiceView};
-use wayhouse_proto::dns::client::{Asked, RecordSet};
-use wayhouse_wire::dns::{Name, Rtype};
+use wayhouse_proto::dns::client::{Answer, Asked, RecordSet};
+use wayhouse_wire::dns::{Name, OptRcode, Rtype};
 
 use super::asking::Asker;
 use super::shown;
@@ -75,6 +75,14 @@ pub(super) async fn learn(
                 continue;
             }
         };
+        if !tells(&answer) {
+            let fault = Fault::negative(format!("the server answers {} about {}", answer.rcode, next.name))
+                .hint("does it serve this domain? --domain and --server name others");
+            if asked.is_empty() {
+                return Err(fault);
+            }
+            eprintln!("note: {}", fault.what);
+        }
         asked.insert(next);
         for record in answer.answers.iter().chain(&answer.additionals) {
             // What comes along need not be asked for.
@@ -83,6 +91,11 @@ pub(super) async fn learn(
             }
         }
     }
+}
+
+/// Whether an answer says what there is: a server in trouble says nothing about names.
+fn tells(answer: &Answer) -> bool {
+    matches!(answer.rcode, OptRcode::NOERROR | OptRcode::NXDOMAIN)
 }
 
 /// What people call an instance.

@@ -181,6 +181,25 @@ async fn slow_reader_is_shed() {
     assert_eq!(rest_of(peer).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
 }
 
+/// When all together hold too much, those pay for whom most waits, and nobody else.
+#[tokio::test(flavor = "current_thread")]
+async fn who_does_not_read_pays_for_the_bound_of_all() {
+    let (mut world, modest, _peer) = World::connected(Bounds { coap: 20, ..BOUNDS }).await;
+    let greedy = OUTBOXES_OCTETS_MAX / OUTBOX_OCTETS_MAX + 1;
+    let mut peers = Vec::new();
+    let mut ids = Vec::new();
+    for _ in 0..greedy {
+        peers.push(TcpStream::connect(world.address).unwrap());
+        ids.push(world.opened().await);
+    }
+    let chunk = vec![0; OUTBOX_OCTETS_MAX - 1];
+    ids.iter().for_each(|id| world.streams.send(*id, &chunk));
+    world.streams.send(modest, &[7; 100]);
+    assert!(world.streams.is_open(modest) && world.streams.waiting <= OUTBOXES_OCTETS_MAX);
+    assert!(ids.iter().filter(|id| !world.streams.is_open(**id)).count() >= 1);
+    assert!(ids.iter().filter(|id| world.streams.is_open(**id)).count() >= greedy - 2);
+}
+
 /// What a listener sets holds for its connections: nothing waits for more, and a silent peer is looked after.
 #[tokio::test(flavor = "current_thread")]
 async fn ds58_messages_leave_at_once() {

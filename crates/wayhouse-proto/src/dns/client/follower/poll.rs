@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Event, Follower, Link, POLL_INTERVAL_MIN, Pursuit, Wish};
 use crate::dns::client::record_set::{Difference, answers};
 use crate::dns::client::{Answer, Asked};
+use wayhouse_wire::dns::OptRcode;
 
 /// How long the next poll may take before what it would confirm is forgotten.
 const POLL_GRACE: Duration = Duration::from_secs(30);
@@ -13,6 +14,9 @@ impl Follower {
     /// A poll was answered, or not.
     pub fn handle_answer(&mut self, now: Instant, asked: &Asked, answer: Option<&Answer>) {
         let Some(pursuit) = self.wanted.get(asked) else { return };
+        // A server in trouble says nothing about names: what is known stays until its time is over.
+        let tells = |answer: &&Answer| matches!(answer.rcode, OptRcode::NOERROR | OptRcode::NXDOMAIN);
+        let answer = answer.filter(tells);
         let ttls = answer.into_iter().flat_map(|answer| &answer.answers).map(|record| record.ttl_s);
         let interval = self.interval(ttls.min());
         let is_live = pursuit.is_live;

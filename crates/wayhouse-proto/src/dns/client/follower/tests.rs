@@ -165,6 +165,24 @@ fn pu32_without_push_questions_are_asked_seldom_and_push_is_tried_before() {
 }
 
 #[test]
+fn a_server_in_trouble_says_nothing_about_what_is_there() {
+    let mut bench = Bench::new(None, &["a.example"]);
+    assert_eq!(bench.wish(), Some(Wish::Connect));
+    bench.follower.handle_connect_failed(bench.now);
+    let a = asked("a.example");
+    bench.follower.handle_answer(bench.now, &a, Some(&answer(vec![record("a.example", 1, 2_000)])));
+    bench.events();
+    for rcode in [Rcode::SERVFAIL, Rcode::REFUSED, Rcode::NOTIMP] {
+        let trouble = Answer { rcode: OptRcode::from_rcode(rcode), ..answer(Vec::new()) };
+        bench.follower.handle_answer(bench.now, &a, Some(&trouble));
+        assert_eq!(bench.events(), [Event::Unanswered(a.clone())], "{rcode}");
+    }
+    let gone = Answer { rcode: OptRcode::NXDOMAIN, ..answer(Vec::new()) };
+    bench.follower.handle_answer(bench.now, &a, Some(&gone));
+    assert_eq!(bench.events(), [Event::Changed(vec![Difference::Removed(record("a.example", 1, 2_000))])]);
+}
+
+#[test]
 fn pu32_a_person_decides_how_often_and_a_session_ends_the_polling() {
     let mut bench = Bench::new(Some(5), &["a.example"]);
     assert_eq!(bench.wish(), Some(Wish::Connect));

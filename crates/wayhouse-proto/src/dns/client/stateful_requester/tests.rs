@@ -130,7 +130,7 @@ fn sr36_the_end_takes_the_services_back_and_leaves_the_names() {
     let mut bench = Bench::new();
     bench.registered(1_000);
     bench.requester.remove(bench.now);
-    assert_eq!(bench.sends(), format!("{ZONE} [] -_coap PTR,-Desk Lamp ANY"));
+    assert_eq!(bench.sends(), format!("{ZONE} [] -_coap PTR,-_light PTR,-Desk Lamp ANY"));
     assert_eq!(bench.answers(Rcode::NOERROR), [Event::Removed]);
     assert!(bench.requester.is_over());
 }
