@@ -228,6 +228,8 @@ impl Node {
         }
         let (directory, mut context, _) = self.face_and_context(now);
         directory.handle_timeout(&mut context);
+        // Names are decided on by what is known of them.
+        self.read_changes(now);
         let (names, mut context) = self.names_and_context(now);
         names.handle_timeout(&mut context);
         self.settle(now);

@@ -6,7 +6,7 @@ pub struct Limits {
     /// Entries kept, active and expired. Memory: about 1 kB each beside their text. Reaction: the oldest expired
     /// entries are collected before their time; when there are too few of them, `Refusal::Full`.
     pub entries_max: usize,
-    /// Octets of names, sectors, bases, attributes and links kept in all. Reaction: as for `entries_max`.
+    /// Octets of names, sectors, bases, attributes, links and services kept in all. Reaction: as for `entries_max`.
     pub octets_max: usize,
     /// Octets of one link-format document. Reaction: `Refusal::Full`.
     pub links_octets_max: usize,
@@ -63,6 +63,21 @@ pub const SERVICE_ADDRESSES_MAX: usize = 16;
 
 /// Subtypes, and TXT records, of one service instance, and further names of one host, each. Reaction: `Refusal::Full`.
 pub const SERVICE_PARTS_MAX: usize = 16;
+
+/// Subtypes and TXT records of one host in all: each is a record in every zone. Devices have a few. Reaction:
+/// `Refusal::Full` of [`SERVICE_RECORDS_BOUND`].
+pub const SERVICE_RECORDS_MAX: usize = 512;
+
+/// What the refusal names that [`SERVICE_RECORDS_MAX`] leads to.
+pub const SERVICE_RECORDS_BOUND: &str = "SERVICE_RECORDS_MAX";
+
+/// What an address, a further name, an instance, a subtype or a TXT record of a host counts beside its text, octets: the
+/// record that it is in a zone, and the node of its name.
+pub const SERVICE_PART_OCTETS: usize = 256;
+
+/// Expired entries beyond their bound that are collected along with the expiry of one: there are as many only when a store
+/// kept more than may be. Reaction: the rest is left to the next turn.
+pub(crate) const BOUNDED_PER_EXPIRY: usize = 16;
 
 /// Entries told of one device. Reaction: further ones are left out.
 pub const DEVICE_ENTRIES_MAX: usize = 16;

@@ -21,7 +21,7 @@ use std::time::Instant;
 use crate::change::ChangeLog;
 use crate::index::Index;
 use crate::lease::{DueOrder, Epoch, Moment, later};
-use crate::limits::UNINDEXED_MAX;
+use crate::limits::{BOUNDED_PER_EXPIRY, UNINDEXED_MAX};
 use crate::slots::{HashKey, Slot, SlotTable, Slots};
 use crate::{Change, ChangeKind, ChangeNumber, Credentials, Cursor, EntryId, Lease, Limits, Refusal, Registrant, View};
 
@@ -232,22 +232,36 @@ impl Registry {
                     self.leases.remove(turn, slot);
                     self.leases.insert(end, slot);
                 }
-            } else if let Some(slot) = self.graces.first_due(now) {
+            } else if let Some(slot) = self.first_collectable(now) {
                 self.forget(slot, ChangeKind::Collected);
             } else {
                 return false;
             }
         }
-        self.leases.first_due(now).or_else(|| self.graces.first_due(now)).is_some()
+        self.leases.first_due(now).or_else(|| self.first_collectable(now)).is_some()
+    }
+
+    /// The expired entry to be collected first: its grace is over, or there are more than may be, as a store may have kept.
+    fn first_collectable(&self, now: Moment) -> Option<u32> {
+        let (turn, slot) = self.graces.first()?;
+        (turn <= now || self.is_beyond_bounds()).then_some(slot)
+    }
+
+    /// Whether expired entries are held that should not be.
+    fn is_beyond_bounds(&self) -> bool {
+        let is_full = self.slots.len() > self.limits.entries_max || self.octets > self.limits.octets_max;
+        self.graces.len() > self.limits.expired_max || is_full && self.graces.len() > 0
     }
 
     /// When to call [`Registry::expire`] next: never later than something is due, sometimes earlier.
     pub fn next_expiry(&self) -> Option<Instant> {
         let first = [self.leases.first(), self.graces.first()].into_iter().flatten().min()?;
-        Some(self.epoch.instant(first.0))
+        // What is there too much of is due since the beginning.
+        Some(self.epoch.instant(if self.is_beyond_bounds() { first.0.min(0) } else { first.0 }))
     }
 
-    /// Puts back what a store kept, without logging a change.
+    /// Puts back what a store kept, without logging a change: of expired entries also more than may be, which
+    /// [`Registry::expire`] then collects.
     ///
     /// # Errors
     /// `Invalid` when the record breaks a rule or its name is taken; `Full`.
@@ -263,13 +277,12 @@ impl Registry {
         if self.slot_of(registrant.id).is_some() {
             return Err(Refusal::Invalid { what: "id", why: "held by another entry" });
         }
-        self.make_room(1, registrant.octets(), None)?;
+        self.check_room(1, registrant.octets(), None)?;
         let now = self.epoch.moment(now);
         let renewed = self.epoch.moment(lease.renewed);
         let slot = self.insert(renewed, lease.lifetime_s, registrant);
         if self.slots[slot].end() <= now {
             self.rest(slot);
-            self.bound_expired();
         } else {
             self.activate(slot);
         }
@@ -373,25 +386,37 @@ impl Registry {
     }
 
     /// Sees to it that so many more entries and octets fit, collecting expired entries before their time if need be;
-    /// `spared` is not one of them.
+    /// `spared` is not one of them. Where a store had kept more than may be, as much is collected as comes: the rest is for
+    /// [`Registry::expire`], for all of it at once would be more than readers of changes are let keep.
     fn make_room(&mut self, entries: usize, octets: usize, spared: Option<u32>) -> Result<(), Refusal> {
-        let entries_max = self.limits.entries_max.min(u32::MAX as usize);
+        self.check_room(entries, octets, spared)?;
+        let entries_max = self.entries_max().max(self.slots.len());
+        let octets_max = self.limits.octets_max.max(self.octets);
+        while (entries > 0 && self.slots.len() + entries > entries_max)
+            || (octets > 0 && self.octets + octets > octets_max)
+        {
+            let Some(oldest) = self.graces.slots().find(|&slot| Some(slot) != spared) else { break };
+            self.forget(oldest, ChangeKind::Collected);
+        }
+        Ok(())
+    }
+
+    /// Whether so many more entries and octets would fit, with all expired entries but `spared` collected.
+    fn check_room(&self, entries: usize, octets: usize, spared: Option<u32>) -> Result<(), Refusal> {
         let spared_entry = spared.map(|slot| &self.slots[slot]).filter(|entry| !entry.is_active);
         let collectable = self.graces.len() - usize::from(spared_entry.is_some());
         let collectable_octets = self.expired_octets - spared_entry.map_or(0, |entry| entry.registrant.octets());
-        if entries > 0 && self.slots.len() - collectable + entries > entries_max {
+        if entries > 0 && self.slots.len() - collectable + entries > self.entries_max() {
             return Err(Refusal::Full { bound: "entries_max" });
         }
         if octets > 0 && self.octets - collectable_octets + octets > self.limits.octets_max {
             return Err(Refusal::Full { bound: "octets_max" });
         }
-        while (entries > 0 && self.slots.len() + entries > entries_max)
-            || (octets > 0 && self.octets + octets > self.limits.octets_max)
-        {
-            let oldest = self.graces.slots().find(|&slot| Some(slot) != spared);
-            self.forget(oldest.expect("what can be collected was counted"), ChangeKind::Collected);
-        }
         Ok(())
+    }
+
+    fn entries_max(&self) -> usize {
+        self.limits.entries_max.min(u32::MAX as usize)
     }
 
     /// Takes in a registration whose name no entry has.
@@ -481,12 +506,15 @@ impl Registry {
         self.expired_octets += entry.registrant.octets();
     }
 
-    /// Collects the oldest of too many expired entries.
+    /// Collects the oldest of too many expired entries, but not more at once than readers of changes can bear.
     fn bound_expired(&mut self) {
-        while self.graces.len() > self.limits.expired_max
-            && let Some((_, oldest)) = self.graces.first()
-        {
-            self.forget(oldest, ChangeKind::Collected);
+        for _ in 0..BOUNDED_PER_EXPIRY {
+            match self.graces.first() {
+                Some((_, oldest)) if self.graces.len() > self.limits.expired_max => {
+                    self.forget(oldest, ChangeKind::Collected);
+                }
+                _ => return,
+            }
         }
     }
 

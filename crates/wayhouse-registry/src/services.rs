@@ -7,6 +7,8 @@ use std::net::IpAddr;
 
 use wayhouse_wire::dns::Name;
 
+use crate::limits::SERVICE_PART_OCTETS;
+
 #[cfg(test)]
 mod tests;
 
@@ -66,18 +68,28 @@ pub struct ServiceOffer {
 }
 
 impl ServiceHost {
-    /// Octets held, which count as text of the entry.
+    /// Octets held, which count as text of the entry, and what its parts are in the zones.
     pub fn octets(&self) -> usize {
-        let offered = |offer: &ServiceOffer| {
+        let texts_octets = |offer: &ServiceOffer| {
             let parts = offer.subtypes.iter().chain(&offer.texts);
-            parts.map(|part| part.len()).sum::<usize>()
+            parts.map(|part| size_of::<Box<[u8]>>() + part.len()).sum::<usize>()
         };
         let instance = |instance: &ServiceInstance| {
-            size_of::<ServiceInstance>() + instance.name.wire().len() + instance.offer.as_ref().map_or(0, offered)
+            size_of::<ServiceInstance>() + instance.name.wire().len() + instance.offer.as_ref().map_or(0, texts_octets)
         };
         let own = size_of::<ServiceHost>() + self.name.wire().len() + self.key.len();
         let aliases: usize = self.aliases.iter().map(|name| size_of::<Name>() + name.wire().len()).sum();
-        own + aliases + size_of_val(&*self.addresses) + self.instances.iter().map(instance).sum::<usize>()
+        let parts = self.addresses.len() + self.aliases.len() + self.instances.len() + self.record_parts();
+        own + aliases
+            + size_of_val(&*self.addresses)
+            + self.instances.iter().map(instance).sum::<usize>()
+            + parts * SERVICE_PART_OCTETS
+    }
+
+    /// Subtypes and texts of all its services.
+    pub fn record_parts(&self) -> usize {
+        let offers = self.instances.iter().filter_map(|instance| instance.offer.as_ref());
+        offers.map(|offer| offer.subtypes.len() + offer.texts.len()).sum()
     }
 
     /// Seconds from the entry's renewal for which any of its names stays reserved (SR26). What the host is reserved for may

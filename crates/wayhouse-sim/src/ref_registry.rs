@@ -268,6 +268,7 @@ impl RefRegistry {
             self.expire_if_over(now, place);
             self.bound_expired();
         }
+        self.bound_expired();
         let grace = Duration::from_secs(self.limits.grace_s.into());
         for place in self.expired() {
             if self.entry(place).end() + grace <= now {
@@ -289,11 +290,10 @@ impl RefRegistry {
         self.entries().map(|entry| if entry.is_active { entry.end() } else { entry.end() + grace }).min()
     }
 
-    /// Puts the entries of another one into this one, as after a restart.
+    /// Puts the entries of another one into this one, as after a restart. Too many expired ones are for `expire`.
     pub fn restore(&mut self, now: Instant, entries: &[RefEntry]) {
         for entry in entries {
             self.insert(RefEntry { is_active: entry.end() > now, ..entry.clone() });
-            self.bound_expired();
         }
     }
 

@@ -141,6 +141,12 @@ impl Dns {
         let zone = Name::parse(REGISTRATION_ZONE).expect("a name");
         (self.takes_updates() && !self.zones.contains(&zone)).then_some(zone)
     }
+    /// Whether a zone lies in another one that is served: a name would be in both, and each would say something else of it.
+    fn has_nested_zones(&self) -> bool {
+        let registration_zone = self.registration_zone();
+        let zones = || self.zones.iter().chain(&registration_zone).filter(|zone| !zone.as_ref().is_root());
+        zones().any(|inner| zones().any(|outer| inner != outer && inner.as_ref().is_at_or_below(outer.as_ref())))
+    }
     /// Everything that is wrong with these settings.
     pub(super) fn problems(&self) -> Vec<Problem> {
         let problem = |key, why, hint| Problem { key, why, hint };
@@ -154,6 +160,14 @@ impl Dns {
             (
                 self.zones.iter().enumerate().any(is_twice),
                 problem("dns.zones", "a zone stands there twice", "remove one"),
+            ),
+            (
+                self.has_nested_zones(),
+                problem(
+                    "dns.zones",
+                    "a zone lies in another one",
+                    "keep one of them; default.service.arpa is one while dns.updates is on",
+                ),
             ),
             (self.zones.len() > DNS_ZONES_MAX, problem("dns.zones", "too many zones", "use at most 8")),
             (

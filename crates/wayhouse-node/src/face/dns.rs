@@ -27,7 +27,7 @@ use wayhouse_proto::dns::dso_session::Close;
 use wayhouse_proto::io::{Destination, Meta, StreamId, StreamInput, Transmit, Wakeup};
 use wayhouse_proto::keyed_hash::KeyedState;
 use wayhouse_proto::rng::Rng;
-use wayhouse_registry::{Change, ChangeKind, EntryId, Registrant, ServiceHost, View};
+use wayhouse_registry::{Change, ChangeKind, ChangeNumber, EntryId, Registrant, ServiceHost, View};
 use wayhouse_wire::dns::{Header, Message, Name, Opcode, Rcode};
 
 use crate::config;
@@ -106,6 +106,8 @@ pub(crate) struct Names {
     /// Since when there is more to tell than one call may.
     untold: Option<Instant>,
     registrar: Registrar,
+    /// The last change that claims and records follow.
+    read: ChangeNumber,
     /// See [`config::Dns::registration_zone`].
     registration_zone: Option<Name>,
     /// What is to be sent, and in `octets` its octets, from `taken` on.
@@ -133,6 +135,7 @@ impl Names {
             streams: Streams::new(config),
             untold: None,
             registrar: Registrar::new(&mut rng),
+            read: ChangeNumber::default(),
             registration_zone: config.registration_zone(),
             waiting: VecDeque::new(),
             octets: Vec::new(),
@@ -165,9 +168,11 @@ impl Names {
     pub(crate) fn continue_after(&mut self, change: u64) {
         self.index.take_changed();
         self.index.set_serial(change as u32);
+        self.read = ChangeNumber(change);
     }
     /// Takes note of a change.
     pub(crate) fn note_change(&mut self, config: &config::Dns, change: &Change) {
+        self.read = change.number;
         if self.index.zone_count() == 0 {
             return;
         }
@@ -295,8 +300,8 @@ impl Names {
         let mut durable_after = 0;
         match query {
             Some(query) if header.flags.opcode() == Opcode::UPDATE => {
-                // Whoever updates repeats what is not answered.
-                if is_curt {
+                // Whoever updates repeats what is not answered. What others have just registered must be read first.
+                if is_curt || context.registry.last_change() > self.read {
                     return;
                 }
                 let way = Way { octets_max: config.udp_octets_max, is_datagram: true, is_curt, cookie, pads: false };
@@ -381,6 +386,10 @@ impl Names {
         }
     }
     fn serve_stream(&mut self, context: &mut Context<'_>, stream: StreamId) {
+        // SR13: of two who want one name the second must find it taken.
+        if context.registry.last_change() > self.read {
+            return self.streams.postpone(context.now, stream);
+        }
         let start = self.octets.len();
         let parts = streams::Parts { index: &self.index, composer: &mut self.composer, counts: &mut self.counts };
         let (now, config, claims, index) = (context.now, &context.config.dns, &self.claims, &self.index);

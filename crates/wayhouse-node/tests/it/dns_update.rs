@@ -361,12 +361,88 @@ fn sr13_a_registry_without_room_is_a_failure_of_the_server() {
     assert_eq!(known(&mut house), before);
     // There is room for who is there already.
     house.register_by_update(&mut requester("sensor", 1).lamp().with("sensor add 120 AAAA 2001:db8::b\n"));
-    // A repetition of what was not done is not taken for done.
+    // A repetition of what was not done is not taken for done, and is done when there is room.
     let bytes = other.bytes();
+    let send = |house: &mut House| Granted::read(&house.dns_datagram(SENSOR, &bytes).expect("an answer")).rcode;
+    assert_eq!(send(&mut house), Rcode::SERVFAIL);
+    assert_eq!(send(&mut house), Rcode::SERVFAIL);
+    let mut gone = requester("sensor", 1).lease(&[0, 0]);
+    gone.lines = gone.host_lines(&[]);
+    house.register_by_update(&mut gone);
+    assert_eq!(send(&mut house), Rcode::NOERROR);
+    assert_eq!(house.answers("other.services.home.arpa", Rtype::AAAA).len(), 1);
+    let change = house.node.counters().last_change;
+    assert_eq!(send(&mut house), Rcode::NOERROR);
+    assert_eq!(house.node.counters().last_change, change);
+}
+
+#[test]
+fn sr13_of_two_connections_only_one_gets_a_name() {
+    let mut house = house();
+    let host = |name: &str, key| {
+        let base = requester(name, key);
+        let lines = base.host_lines(&["2001:db8::a"]);
+        base.with(&lines)
+    };
+    for (stream, name, key) in [(1, "one", 1), (2, "two", 2)] {
+        house.open_dns(stream);
+        let mut octets = framed(&host(name, key).bytes());
+        // What comes behind an update waits for the next turn: both then have theirs in one call.
+        let service = host(name, key).service("lamp", "_coap._udp", 5683, "x");
+        octets.extend(framed(&host(name, key).with(&service).bytes()));
+        let input = wayhouse_proto::io::StreamInput::Data(&octets);
+        house.node.handle_dns_stream(house.now, wayhouse_proto::io::StreamId(stream), input);
+    }
+    while house.node.poll_timeout().is_some_and(|wakeup| wakeup.at <= house.now) {
+        house.node.handle_timeout(house.now);
+    }
+    let mut out = Vec::new();
+    while house.node.poll_transmit(&mut out).is_some() {}
+    let mut rcodes: Vec<Rcode> = unframed(&out).iter().map(|message| Granted::read(message).rcode).collect();
+    rcodes.sort_by_key(|rcode| *rcode != Rcode::NOERROR);
+    assert_eq!(rcodes, [Rcode::NOERROR, Rcode::NOERROR, Rcode::NOERROR, Rcode::YXDOMAIN]);
+    assert_eq!(house.resources("").len(), 1);
+}
+
+#[test]
+fn sr13_when_one_of_several_hosts_cannot_give_up_a_service_none_does() {
+    let mut house = house();
+    let host = |name: &str| {
+        let base = requester(name, 1);
+        let lines = base.host_lines(&["2001:db8::a"]);
+        base.with(&lines)
+    };
+    let mut taker = host("taker");
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        let service = host(name).service(name, "_coap._udp", 5683, "path=/x");
+        house.register_by_update(&mut host(name).with(&service));
+        taker = taker.with(&host("taker").service(name, "_coap._udp", 5683, "path=/x"));
+    }
+    // What this one keeps has more terms than its text may have without the long paths.
+    let mut crowded = host("crowded");
+    for number in 0..6 {
+        let instance = format!("s{number}");
+        crowded = crowded.with(&host("crowded").service(&instance, "_coap._udp", 5683, "x"));
+        for letter in 'a'..'p' {
+            crowded = crowded.with(&format!("_{letter}{number}._sub._coap._udp add 120 PTR {instance}._coap._udp\n"));
+        }
+    }
+    for name in ["long1", "long2"] {
+        let text = format!("path=/{}", "x".repeat(240));
+        crowded = crowded.with(&host("crowded").service(name, "_coap._udp", 5683, &text));
+        taker = taker.with(&host("taker").service(name, "_coap._udp", 5683, "path=/x"));
+    }
+    house.register_by_update(&mut crowded);
+    let before = house.resources("");
+    assert_eq!(before.len(), 14);
+    let bytes = taker.bytes();
     for _ in 0..2 {
         let answer = house.dns_datagram(SENSOR, &bytes).expect("an answer");
         assert_eq!(Granted::read(&answer).rcode, Rcode::SERVFAIL);
+        assert_eq!(house.resources(""), before);
     }
+    assert_eq!(house.rcode("taker.services.home.arpa", Rtype::AAAA), Rcode::NXDOMAIN);
+    assert_eq!(house.answers("_coap._udp.services.home.arpa", Rtype::PTR).len(), 14);
 }
 
 #[test]

@@ -286,7 +286,32 @@ fn sr13_more_services_than_a_host_may_have_are_refused_as_a_whole() {
     assert_eq!(over_tcp(&mut house, many(0, 40)), Rcode::NOERROR);
     let before = house.node.counters().dns.records;
     assert_eq!(over_tcp(&mut house, many(40, 80)), Rcode::REFUSED);
+    // Repeated, it is not taken for done.
+    let bytes = many(40, 80).bytes();
+    for _ in 0..2 {
+        let answer = house.dns_datagram(crate::requester::SENSOR, &bytes).expect("an answer");
+        assert_eq!(Granted::read(&answer).rcode, Rcode::REFUSED);
+    }
     assert_eq!(house.node.counters().dns.records, before);
+}
+
+#[test]
+fn sr13_more_subtypes_in_all_than_a_host_may_have_are_refused() {
+    let mut house = house();
+    let mut granted = |from: usize, to: usize| {
+        let mut sensor = requester("sensor", 1);
+        sensor.lines = sensor.host_lines(&["2001:db8::a"]);
+        for number in from..to {
+            let instance = format!("s{number}");
+            sensor = sensor.with(&requester("sensor", 1).service(&instance, "_ipp._tcp", 631, "x"));
+            for subtype in 0..15 {
+                sensor = sensor.with(&format!("_t{subtype}._sub._ipp._tcp add 120 PTR {instance}._ipp._tcp\n"));
+            }
+        }
+        house.update(&mut sensor).rcode
+    };
+    assert_eq!(granted(0, 32), Rcode::NOERROR);
+    assert_eq!(granted(32, 33), Rcode::REFUSED);
 }
 
 /// The house after a restart: what a store would have kept.

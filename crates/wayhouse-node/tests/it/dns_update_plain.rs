@@ -89,6 +89,26 @@ fn sr38_a_host_registers_step_by_step_with_its_key() {
 }
 
 #[test]
+fn sr36_what_has_expired_does_not_come_back_with_the_next_update() {
+    let mut house = plain_house();
+    house.register_by_update(&mut plain(1, FIRST));
+    house.register_by_update(&mut plain(1, "hall add 120 PTR m1\n"));
+    let service =
+        requester("m1", 1).service("one", "_coap._udp", 5683, "path=/x").replace("one._coap._udp delete\n", "");
+    house.register_by_update(&mut plain(1, &service));
+    house.advance_s(121);
+    // A text is no service without its SRV.
+    let text = "one._coap._udp add 120 TXT path=/y\n";
+    assert_eq!(house.update(&mut plain(1, text)).rcode, Rcode::REFUSED);
+    house.register_by_update(&mut plain(1, "m1 add 120 A 192.168.1.7\n"));
+    let host = "m1.services.home.arpa";
+    assert_eq!(house.answers(host, Rtype::A), [format!("{host}. A 192.168.1.7")]);
+    assert!(house.answers(host, Rtype::AAAA).is_empty());
+    assert_eq!(house.rcode("hall.services.home.arpa", Rtype::PTR), Rcode::NXDOMAIN);
+    assert_eq!(house.rcode("_coap._udp.services.home.arpa", Rtype::PTR), Rcode::NXDOMAIN);
+}
+
+#[test]
 fn sr35_addresses_lead_back_already() {
     let mut house = plain_house();
     house.register_by_update(&mut plain(1, FIRST));

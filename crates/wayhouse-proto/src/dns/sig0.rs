@@ -30,7 +30,8 @@ pub struct Settings {
     pub tolerance_s: u32,
     /// Whether a signature without times is taken: devices without a clock send both as zero.
     pub accepts_no_times: bool,
-    /// Signatures remembered, to tell a repetition. Reaction: the oldest is forgotten.
+    /// Signatures remembered, to tell a repetition, for as long as they can be right. Reaction: what is not known yet is
+    /// refused as being over quota, until the oldest is out of time.
     pub remembered_max: usize,
     /// Checks that strangers may cause.
     pub quota: QuotaLimits,
@@ -41,7 +42,8 @@ impl Default for Settings {
         Settings {
             tolerance_s: TIME_TOLERANCE_S,
             accepts_no_times: true,
-            remembered_max: 16_384,
+            // More than the quota lets through in that time, so that nobody is held up by it; some 20 MB when it is full.
+            remembered_max: 1 << 19,
             quota: QuotaLimits::default(),
         }
     }
@@ -59,7 +61,7 @@ pub enum Sig0Fault {
     /// The signature names another key, or the key is for something else.
     #[error("another key")]
     OtherKey,
-    /// Its time has passed or has not come.
+    /// Its time has passed or has not come, or lasts too long.
     #[error("not of this time")]
     OutOfTime,
     /// Too many checks were asked for. Nothing is said about the signature.
@@ -136,10 +138,19 @@ impl Verifier {
             sig0.append_signed_octets(message, None, *form, &mut self.scratch);
             verify(algorithm, key.public_key, &self.scratch, sig0.signature)
         });
-        if is_right { Ok(self.note(now)) } else { Err(Sig0Fault::Wrong) }
+        if is_right { self.note(now) } else { Err(Sig0Fault::Wrong) }
     }
 
-    /// RFC 2931 §3.3, in serial arithmetic (RFC 4034 §3.1.5).
+    /// Forgets the message that was found right last, because nothing came of it: a repetition of it is the first again.
+    /// To be called behind [`Verified::First`] only.
+    pub fn forget_last(&mut self) {
+        if let Some((last, _)) = self.order.pop_back() {
+            self.seen.remove(&last);
+        }
+    }
+
+    /// RFC 2931 §3.3, in serial arithmetic (RFC 4034 §3.1.5). What would be right for longer than the tolerance on both
+    /// sides is not taken: it would have to be remembered for as long.
     fn is_of_this_time(&self, inception: u32, expiration: u32, wall_s: u64) -> bool {
         if (inception, expiration) == (0, 0) {
             return self.settings.accepts_no_times;
@@ -149,31 +160,31 @@ impl Verifier {
         let tolerance = self.settings.tolerance_s;
         not_before(wall.wrapping_add(tolerance), inception)
             && not_before(expiration.wrapping_add(tolerance), wall)
+            && not_before(wall.wrapping_add(2 * tolerance), expiration)
             && not_before(expiration, inception)
     }
 
     /// Remembers what was signed, whose octets are in the scratch buffer. The signature itself would not do: of an ECDSA
     /// signature anybody makes another that is right as well.
-    fn note(&mut self, now: Instant) -> Verified {
-        let forget = |verifier: &mut Verifier| {
-            if let Some((oldest, _)) = verifier.order.pop_front() {
-                verifier.seen.remove(&oldest);
-            }
-        };
-        while self.order.front().is_some_and(|(_, until)| *until <= now) {
-            forget(self);
+    fn note(&mut self, now: Instant) -> Result<Verified, Sig0Fault> {
+        while self.order.front().is_some_and(|(_, until)| *until <= now)
+            && let Some((oldest, _)) = self.order.pop_front()
+        {
+            self.seen.remove(&oldest);
         }
         let hash = self.key.octets(&self.scratch);
-        if !self.seen.insert(hash) {
-            return Verified::Repeated;
+        if self.seen.contains(&hash) {
+            return Ok(Verified::Repeated);
         }
         if self.order.len() >= self.settings.remembered_max.max(1) {
-            forget(self);
+            return Err(Sig0Fault::OverQuota);
         }
-        // Within the tolerance on both sides it would be taken again.
-        let until = now + 2 * Duration::from_secs(u64::from(self.settings.tolerance_s));
+        // It expires within twice the tolerance and is taken for one tolerance more; the clock's fraction of a second is on
+        // top. One and the same time for all keeps them in order.
+        let until = now + Duration::from_secs(3 * u64::from(self.settings.tolerance_s) + 1);
+        self.seen.insert(hash);
         self.order.push_back((hash, until));
-        Verified::First
+        Ok(Verified::First)
     }
 }
 

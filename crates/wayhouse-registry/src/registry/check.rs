@@ -9,7 +9,7 @@ use crate::group::{self, Authority, NoGroup};
 use crate::index::count_terms;
 use crate::limits::{
     ATTRIBUTE_OCTETS_MAX, BASE_OCTETS_MAX, LINKS_MAX, Limits, NAME_OCTETS_MAX, SERVICE_ADDRESSES_MAX,
-    SERVICE_INSTANCES_MAX, SERVICE_PARTS_MAX, terms_max,
+    SERVICE_INSTANCES_MAX, SERVICE_PARTS_MAX, SERVICE_RECORDS_BOUND, SERVICE_RECORDS_MAX, terms_max,
 };
 use crate::{Origin, Refusal, Registrant, ServiceHost};
 
@@ -150,6 +150,9 @@ pub(super) fn check_services(origin: Origin, services: Option<&Arc<ServiceHost>>
     let mut offers = services.instances.iter().filter_map(|instance| instance.offer.as_ref());
     if offers.any(|offer| offer.subtypes.len() > SERVICE_PARTS_MAX || offer.texts.len() > SERVICE_PARTS_MAX) {
         return Err(Refusal::Full { bound: "SERVICE_PARTS_MAX" });
+    }
+    if services.record_parts() > SERVICE_RECORDS_MAX {
+        return Err(Refusal::Full { bound: SERVICE_RECORDS_BOUND });
     }
     Ok(())
 }

@@ -46,5 +46,14 @@ fn sr26_an_entry_is_remembered_as_long_as_any_of_its_names_is_reserved() {
 fn every_part_counts() {
     let plain = host(Vec::new());
     assert!(plain.octets() >= 68 + 6);
-    assert!(host(vec![instance(1, 1, 0)]).octets() > plain.octets() + 18);
+    let one = host(vec![instance(1, 1, 0)]);
+    // Itself and its text, each a record and a name in every zone.
+    assert!(one.octets() > plain.octets() + 18 + 2 * 256);
+    let mut more = instance(1, 1, 0);
+    let offer = more.offer.as_mut().expect("an offer");
+    offer.subtypes = Box::new([[b'_', b'a'].into(), [b'_', b'b'].into()]);
+    assert!(host(vec![more]).octets() > one.octets() + 2 * 256);
+    let aliases = Box::new([Name::parse("hall").expect("a name")]);
+    assert!(ServiceHost { aliases, ..plain.clone() }.octets() > plain.octets() + 256);
+    assert!(plain.octets() > ServiceHost { addresses: Box::new([]), ..plain.clone() }.octets() + 256);
 }

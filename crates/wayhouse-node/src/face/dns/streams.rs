@@ -375,6 +375,13 @@ impl Streams {
     pub(super) fn poll_timeout(&self) -> Option<Wakeup> {
         self.turns.first().map(|(at, _)| Wakeup { at: *at, why: "a DNS connection waits" })
     }
+    /// Leaves a connection to its next turn, which comes at once.
+    pub(super) fn postpone(&mut self, now: Instant, id: StreamId) {
+        if let Some(stream) = self.table.get_mut(&id) {
+            stream.is_unfinished = true;
+        }
+        self.plan(now, id);
+    }
 
     fn plan(&mut self, now: Instant, id: StreamId) {
         let Some(stream) = self.table.get_mut(&id) else { return };

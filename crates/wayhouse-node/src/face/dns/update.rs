@@ -23,6 +23,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
@@ -33,7 +34,8 @@ use wayhouse_proto::dns::update::Update;
 use wayhouse_proto::io::Wakeup;
 use wayhouse_proto::keyed_hash::KeyedState;
 use wayhouse_proto::rng::Rng;
-use wayhouse_registry::{Credentials, EntryId, Lease, Refusal, Registrant, Registry, View};
+use wayhouse_registry::limits::SERVICE_RECORDS_BOUND;
+use wayhouse_registry::{Credentials, EntryId, Lease, Refusal, Registered, Registrant, Registry, ServiceHost, View};
 use wayhouse_wire::dns::compressor::Opt;
 use wayhouse_wire::dns::edns::{OPT_OCTETS, option};
 use wayhouse_wire::dns::sig0::Key;
@@ -197,7 +199,8 @@ impl Registrar {
         let verifier = self.verifier.get_or_insert_with(new_verifier);
         let verified = verifier.verify(desk.now, wall_s, desk.from.ip().to_canonical(), message, &host.key)?;
         let durable_after = match verified {
-            Verified::First => register(desk, wish, &endpoint_name, owner)?,
+            // What was not done is not remembered: its repetition may be, once there is room.
+            Verified::First => register(desk, wish, &endpoint_name, owner).inspect_err(|_| verifier.forget_last())?,
             Verified::Repeated => standing(desk, wish, &endpoint_name)?,
         };
         Ok(Outcome { rcode: Rcode::NOERROR, lease: None, durable_after })
@@ -263,7 +266,7 @@ pub(super) enum Fault {
     NoClock,
     OverQuota,
     Signature,
-    /// More instances than a host may have.
+    /// More instances than a host may have, or more subtypes and texts.
     TooMuch,
     /// The registry has no room, or what was repeated was never done.
     NotDone,
@@ -305,6 +308,7 @@ impl From<Refusal> for Fault {
         match refusal {
             Refusal::NotOwner | Refusal::Configured => Fault::Taken,
             Refusal::Invalid { .. } => Fault::ForbiddenName,
+            Refusal::Full { bound: SERVICE_RECORDS_BOUND } => Fault::TooMuch,
             Refusal::Full { .. } | Refusal::Unknown => Fault::NotDone,
         }
     }
@@ -383,16 +387,7 @@ fn register(desk: &mut Desk<'_>, wish: &Wish<'_>, endpoint_name: &str, owner: [u
         .collect();
     // First they lose the names, or the host would find them held.
     let mut took = Vec::new();
-    for id in moved {
-        let Some(other) = desk.registry.get(id).filter(|view| is_alive(view, desk.now)) else { continue };
-        let Some(services) = other.registrant.services.clone() else { continue };
-        let left = merge::without_named(&services, update);
-        entry::amend(desk.registry, desk.now, desk.config, id, left)?;
-        took.push((id, services));
-    }
-    let credentials = Credentials { public_key: Some(owner), ..Credentials::default() };
-    let asked = entry::Asked { endpoint_name, credentials: &credentials, source: Some(desk.from), services };
-    let outcome = entry::register(desk.registry, desk.now, desk.config, granted.lease_s, asked);
+    let outcome = take_and_register(desk, wish, endpoint_name, owner, moved, services, &mut took);
     if outcome.is_err() {
         // All or nothing: what fitted a moment ago fits again.
         for (id, services) in took {
@@ -401,6 +396,29 @@ fn register(desk: &mut Desk<'_>, wish: &Wish<'_>, endpoint_name: &str, owner: [u
         }
     }
     Ok(outcome?.change.0)
+}
+
+/// Takes the instances that an update names from the hosts that have them, and enters its own host. From whom something was
+/// taken is noted in `took` together with what they had, also when it ends with an error.
+fn take_and_register(
+    desk: &mut Desk<'_>,
+    wish: &Wish<'_>,
+    endpoint_name: &str,
+    owner: [u8; 32],
+    moved: BTreeSet<EntryId>,
+    services: ServiceHost,
+    took: &mut Vec<(EntryId, Arc<ServiceHost>)>,
+) -> Result<Registered, Refusal> {
+    for id in moved {
+        let Some(other) = desk.registry.get(id).filter(|view| is_alive(view, desk.now)) else { continue };
+        let Some(services) = other.registrant.services.clone() else { continue };
+        let left = merge::without_named(&services, &wish.update);
+        entry::amend(desk.registry, desk.now, desk.config, id, left)?;
+        took.push((id, services));
+    }
+    let credentials = Credentials { public_key: Some(owner), ..Credentials::default() };
+    let asked = entry::Asked { endpoint_name, credentials: &credentials, source: Some(desk.from), services };
+    entry::register(desk.registry, desk.now, desk.config, wish.granted.lease_s, asked)
 }
 
 /// Whether what a repeated update did still stands: then the number of the change that its answer waits for.

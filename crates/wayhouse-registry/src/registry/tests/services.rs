@@ -3,7 +3,7 @@
 use wayhouse_wire::dns::Name;
 
 use super::*;
-use crate::{ServiceHost, ServiceInstance};
+use crate::{ServiceHost, ServiceInstance, ServiceOffer};
 
 fn services(key_lease_s: u32) -> Arc<ServiceHost> {
     let name = |text| Name::parse(text).expect("a name");
@@ -117,4 +117,83 @@ fn sr26_a_reservation_outlives_a_restart() {
     assert_eq!(next.try_register(&signed(&key(2), &services, 60)), Err(Refusal::NotOwner));
     next.pass(seconds(1));
     next.register(&signed(&key(2), &services, 60));
+}
+
+#[test]
+fn sr26_more_reservations_than_may_be_are_collected_bit_by_bit_after_a_restart() {
+    let limits = Limits { expired_max: 10, changes_max: 40, ..Limits::default() };
+    let mut house = house_with(limits);
+    let (ours, services) = (key(1), services(1_000));
+    let names: Vec<String> = (0..200).map(|number| format!("e{number}")).collect();
+    let mut before = house_with(Limits::default());
+    before.now = house.now;
+    for name in &names {
+        let id = before.register(&Registration { endpoint_name: name, ..signed(&ours, &services, 0) });
+        let view = before.registry.get(id).expect("reserved");
+        let restored = Restored { registrant: (**view.registrant).clone(), lease: view.lease };
+        house.registry.restore(house.now, restored).expect("it was ours");
+        assert!(house.registry.get(id).is_some());
+    }
+    // Nothing happened, and numbers go on where the store was.
+    assert!(!house.registry.has_unread() && !house.registry.take_lag(house.cursor));
+    house.registry.continue_after(ChangeNumber(1_000));
+    // One that comes does not have to wait for it.
+    house.register(&plain("lamp", ""));
+    let mut numbers = Vec::new();
+    while house.registry.next_expiry().is_some_and(|at| at <= house.now) {
+        house.registry.expire(house.now, 30);
+        assert!(!house.registry.take_lag(house.cursor));
+        numbers.extend(std::iter::from_fn(|| house.registry.next_change(house.cursor)).map(|change| change.number.0));
+    }
+    assert_eq!(numbers, (1_001..=1_191).collect::<Vec<_>>());
+    assert_eq!(names.iter().filter(|name| house.registry.by_name("", name).is_some()).count(), 10);
+}
+
+#[test]
+fn what_a_store_kept_beyond_the_bounds_makes_room_for_what_comes() {
+    let mut before = house();
+    let (ours, services) = (key(1), services(1_000));
+    let mut house = house_with(Limits { entries_max: 3, changes_max: 5, ..Limits::default() });
+    before.now = house.now;
+    for number in 0..20 {
+        let name = format!("e{number}");
+        let id = before.register(&Registration { endpoint_name: &name, ..signed(&ours, &services, 0) });
+        let view = before.registry.get(id).expect("reserved");
+        let restored = Restored { registrant: (**view.registrant).clone(), lease: view.lease };
+        house.registry.restore(house.now, restored).expect("it can be collected");
+    }
+    house.register(&plain("lamp", ""));
+    assert!(!house.registry.take_lag(house.cursor));
+    assert_eq!(house.changes(), [ChangeKind::Collected, ChangeKind::Added]);
+    house.pass(seconds(0));
+    let left = (0..20).filter(|number| house.registry.by_name("", &format!("e{number}")).is_some());
+    assert_eq!(left.count(), 2);
+}
+
+#[test]
+fn subtypes_and_texts_of_a_host_are_bounded_in_all() {
+    let mut house = house();
+    let ours = key(1);
+    let with = |count: usize| {
+        let offer = ServiceOffer {
+            lease_s: 60,
+            subtypes: (0..15).map(|number| [b'_', number].into()).collect(),
+            priority: 0,
+            weight: 0,
+            port: 1,
+            texts: Box::new([[0].into()]),
+            ttl_s: 60,
+        };
+        let name = |number| Name::parse(&format!("s{number}._coap._udp")).expect("a name");
+        let instances = (0..count).map(|number| ServiceInstance {
+            name: name(number),
+            key_lease_s: 100,
+            renewed_before_ms: 0,
+            offer: Some(offer.clone()),
+        });
+        Arc::new(ServiceHost { instances: instances.collect(), ..(*services(100)).clone() })
+    };
+    let full = Refusal::Full { bound: crate::limits::SERVICE_RECORDS_BOUND };
+    assert_eq!(house.try_register(&signed(&ours, &with(33), 60)), Err(full));
+    house.register(&signed(&ours, &with(32), 60));
 }

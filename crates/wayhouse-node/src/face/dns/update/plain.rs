@@ -22,7 +22,7 @@ use std::sync::Arc;
 use wayhouse_proto::dns::limits::{UPDATE_INSTRUCTIONS_MAX, UPDATE_PARTS_MAX, UPDATE_SERVICES_MAX};
 use wayhouse_proto::dns::srp::{HostDescription, Offer, ServiceDescription, ServiceUpdate};
 use wayhouse_proto::dns::update::{Instruction, Prerequisite, Update, UpdateFault};
-use wayhouse_registry::ServiceHost;
+use wayhouse_registry::{ServiceHost, ServiceInstance};
 use wayhouse_wire::dns::sig0::Key;
 use wayhouse_wire::dns::{Name, NameRef, Rcode, Record, Rtype, UpdateLease};
 
@@ -76,7 +76,8 @@ fn target_of(desk: &Desk<'_>, record: &Record<'_>) -> Result<Name, Fault> {
     relative_to_ours(desk, target)
 }
 
-/// What is held of the host that an update is about; `None` when it is not known.
+/// What is held of the host that an update is about; `None` when it is not known. Of one whose lease is over only name and
+/// key are, and what names its services had: nothing else comes back with an update that does not say it.
 pub(super) fn held(desk: &Desk<'_>, update: &Update<'_>) -> Result<Option<Arc<ServiceHost>>, Fault> {
     update.check().map_err(|fault| Fault::Form(fault.into()))?;
     if update.instructions().nth(UPDATE_INSTRUCTIONS_MAX).is_some() {
@@ -84,8 +85,24 @@ pub(super) fn held(desk: &Desk<'_>, update: &Update<'_>) -> Result<Option<Arc<Se
     }
     let host = host_of(desk, update)?;
     let endpoint_name = entry::endpoint_name(&host).ok_or(Fault::ForbiddenName)?;
-    let view = desk.registry.by_name(entry::SECTOR, &endpoint_name);
-    Ok(view.and_then(|view| view.registrant.services.clone()))
+    let Some(view) = desk.registry.by_name(entry::SECTOR, &endpoint_name) else { return Ok(None) };
+    let Some(services) = &view.registrant.services else { return Ok(None) };
+    if super::is_alive(&view, desk.now) {
+        return Ok(Some(Arc::clone(services)));
+    }
+    // Whose end nobody had the time to note yet is reserved as well.
+    if !view.is_active && !view.is_reserved(desk.now) {
+        return Ok(None);
+    }
+    let named = |instance: &ServiceInstance| ServiceInstance { offer: None, ..instance.clone() };
+    Ok(Some(Arc::new(ServiceHost {
+        name: services.name.clone(),
+        key: services.key.clone(),
+        addresses: Box::new([]),
+        aliases: Box::new([]),
+        instances: services.instances.iter().map(named).collect(),
+        ..**services
+    })))
 }
 
 /// SR38: the host that all names of an update lead to.
