@@ -10,8 +10,7 @@
 //! Sources take turns, and a turn does a bounded amount of work, so that none starves another. While the store is far
 //! behind, nothing is read that could make more work for it: peers feel that as a slow network.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -28,6 +27,7 @@ use wayhouse_registry::Refusal;
 use super::clock::{Alarm, Clock, wall_clock_ms};
 use super::counters::ShellCounters;
 use super::handle::{LiveChange, Operation};
+use super::held::{self, Held};
 use super::links::Links;
 use super::store::{Backlog, Store, StoreError};
 use super::stream::{Service, StreamEvent, Streams};
@@ -46,8 +46,6 @@ const OCTETS_KEPT: usize = 4 << 20;
 const GATHERED_MIN: usize = 8;
 /// How long a change waits to be handed to a store that rests while there is other work.
 const GATHERING_MAX: Duration = Duration::from_micros(500);
-/// Answers that may wait for the store. Reaction: further ones are dropped and counted; their peers ask again.
-const HELD_MAX: usize = 32_768;
 /// How often the node is told the time of day, which may be set at any time.
 const TIME_OF_DAY_EVERY: Duration = Duration::from_secs(30);
 /// How long a stop waits for the store, for answers that depend on it, and for connections to empty.
@@ -140,23 +138,13 @@ pub struct EventLoop {
     /// The number up to which changes are on disk.
     durable: u64,
     /// What waits for that number, in the order in which it came.
-    held: VecDeque<Held>,
-    /// How much of it is for which connection.
-    held_of: HashMap<StreamId, u32>,
+    held: Held,
     held_answers: VecDeque<HeldAnswer>,
     /// Who listens to the answers of which group.
     asking: BTreeMap<AskId, mpsc::Sender<GroupAnswer>>,
 }
 
-/// Something to send once a change is on disk.
-#[derive(Debug)]
-struct Held {
-    after: u64,
-    to: Destination,
-    octets: Box<[u8]>,
-}
-
-/// An answer to an operator that waits likewise.
+/// An answer to an operator that waits for a change to be on disk.
 #[derive(Debug)]
 struct HeldAnswer {
     after: u64,
@@ -188,8 +176,7 @@ impl EventLoop {
             gathering_since: None,
             backlog: Backlog::default(),
             durable: parts.store.durable(),
-            held: VecDeque::new(),
-            held_of: HashMap::new(),
+            held: Held::default(),
             held_answers: VecDeque::new(),
             asking: BTreeMap::new(),
             parts,
@@ -372,23 +359,14 @@ impl EventLoop {
 
     /// Sends, keeps or holds one transmission, whose octets stand behind `start`; whether they must stay there.
     fn let_out(&mut self, transmit: Transmit, start: usize) -> bool {
-        let stream = stream_of(transmit.to);
-        // Nothing overtakes what was to be said before on the same connection, its end least of all.
-        let is_behind_held = stream.is_some_and(|id| self.held_of.contains_key(&id));
-        if transmit.durable_after <= self.durable && !is_behind_held {
+        if !self.held.must_hold(&transmit, self.durable) {
             return self.emit(transmit, start);
         }
-        if self.held.len() < HELD_MAX {
-            let octets = self.octets[start..].into();
-            self.held.push_back(Held { after: transmit.durable_after, to: transmit.to, octets });
-            if let Some(id) = stream {
-                *self.held_of.entry(id).or_default() += 1;
-            }
+        if self.held.hold(&transmit, &self.octets[start..]) {
             return false;
         }
         self.parts.counters.held_dropped.add(1);
-        // Who sent a datagram asks again. On a connection nothing may be missing, so that all of it goes.
-        if let Some(id) = stream {
+        if let Some(id) = held::stream_of(transmit.to) {
             self.parts.streams.abort(id);
         }
         false
@@ -489,19 +467,10 @@ impl EventLoop {
         self.durable = self.parts.store.durable();
         self.backlog = self.parts.store.backlog();
         self.parts.counters.store_backlog.set(self.backlog.changes as u64);
-        while self.held.front().is_some_and(|held| held.after <= self.durable) {
-            let Some(held) = self.held.pop_front() else { break };
-            if let Some(id) = stream_of(held.to)
-                && let Entry::Occupied(mut count) = self.held_of.entry(id)
-            {
-                *count.get_mut() -= 1;
-                if *count.get() == 0 {
-                    count.remove();
-                }
-            }
+        while let Some(held) = self.held.pop(self.durable) {
             let start = self.octets.len();
             self.octets.extend_from_slice(&held.octets);
-            let transmit = Transmit { to: held.to, octets: held.octets.len(), durable_after: held.after };
+            let transmit = Transmit { to: held.to, octets: held.octets.len(), durable_after: 0 };
             if !self.emit(transmit, start) {
                 self.octets.truncate(start);
             }
@@ -553,14 +522,6 @@ impl EventLoop {
         self.parts.node.release_stream(self.now, id);
         self.drain();
         self.flush();
-    }
-}
-
-/// The connection of a transmission that keeps its turn.
-fn stream_of(to: Destination) -> Option<StreamId> {
-    match to {
-        Destination::Stream(id) | Destination::CloseStream(id) => Some(id),
-        Destination::Datagram { .. } | Destination::AbortStream(_) => None,
     }
 }
 
