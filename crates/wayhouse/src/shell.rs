@@ -9,6 +9,7 @@ pub mod daemon;
 pub mod event_loop;
 pub mod fleet;
 pub mod handle;
+mod held;
 pub mod links;
 pub mod privileges;
 pub mod store;

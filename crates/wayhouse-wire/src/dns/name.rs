@@ -6,6 +6,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
 
 use domain::base::name::Label;
 
@@ -397,6 +398,23 @@ impl Name {
     /// `NameTooLong`.
     pub fn prefixed(&self, below: NameRef<'_>) -> Result<Name, DecodeError> {
         Name::from_labels(below.labels().chain(self.labels()))
+    }
+    /// The name under which an address leads to names (RFC 1035 §3.5, RFC 3596 §2.5).
+    pub fn reverse(address: IpAddr) -> Name {
+        let text = match address {
+            IpAddr::V4(address) => {
+                let [a, b, c, d] = address.octets();
+                format!("{d}.{c}.{b}.{a}.in-addr.arpa")
+            }
+            IpAddr::V6(address) => {
+                let mut text = String::with_capacity(72);
+                for octet in address.octets().iter().rev() {
+                    text.push_str(&format!("{:x}.{:x}.", octet & 15, octet >> 4));
+                }
+                text + "ip6.arpa"
+            }
+        };
+        Name::parse(&text).expect("digits and letters between dots")
     }
     /// The name as one that is borrowed.
     #[inline]

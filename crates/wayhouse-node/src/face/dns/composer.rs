@@ -2,7 +2,7 @@
 //!
 //! Almost every name of an answer is a node of the index, and a node knows its parent. Where each stands in the message
 //! is remembered under its number: a name costs one look, and neither hashing nor comparing. Names that are not in the
-//! index are left to the [`Compressor`].
+//! index stand whole; those of an SOA are left to the [`Compressor`].
 
 use wayhouse_wire::dns::compressor::POINTER_LIMIT;
 use wayhouse_wire::dns::{Class, Compressor, Full, MessageWriter, Rtype, Section};
@@ -128,7 +128,7 @@ pub(super) fn write_set(
             let data_at = out.len();
             match datum.target {
                 // RFC 2782: the target of an SRV stands there whole.
-                Some(target) if set.rtype == Rtype::PTR => places.append(index, target, out, start),
+                Some(target) if set.rtype != Rtype::SRV => places.append(index, target, out, start),
                 _ => out.extend_from_slice(datum.rdata),
             }
             let octets = (out.len() - data_at) as u16;

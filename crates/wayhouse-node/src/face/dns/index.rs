@@ -297,11 +297,11 @@ impl Index {
         if let Some(target) = target {
             self.nodes[target as usize].leads += 1;
         }
-        if !self.exists(node) {
+        let existed = self.exists(node);
+        if !existed && self.nodes[node as usize].name.wire() != name.wire() {
             // In the case of whoever makes it exist, not of whoever led here.
             self.nodes[node as usize].name = name.clone();
         }
-        let existed = self.exists(node);
         let sets = &mut self.nodes[node as usize].sets;
         let set = match sets.iter_mut().position(|set| set.rtype == rtype) {
             Some(set) => &mut sets[set],

@@ -240,7 +240,7 @@ impl Mapper<'_> {
         self.add_relative(split(relative), rtype, |_| Some(rdata.clone()));
         let host = self.config.zones.first().and_then(|zone| below(zone, split(relative)));
         if let Some(host) = host {
-            let (name, ttl_s) = (reverse_name(address), self.config.ttl_s);
+            let (name, ttl_s) = (Name::reverse(address), self.config.ttl_s);
             self.drafts.push(Draft { name, rtype: Rtype::PTR, ttl_s, rdata: host.wire().into() });
         }
     }
@@ -455,24 +455,6 @@ fn add_type(types: &mut Vec<String>, one: &str) {
     if !one.is_empty() && one.len() < LABEL_OCTETS_MAX && !is_known && types.len() < DNS_SUBTYPES_MAX {
         types.push(one.to_owned());
     }
-}
-
-/// The name under which an address is found (RFC 1035 §3.5, RFC 3596 §2.5).
-pub(super) fn reverse_name(address: IpAddr) -> Name {
-    let text = match address {
-        IpAddr::V4(address) => {
-            let [a, b, c, d] = address.octets();
-            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
-        }
-        IpAddr::V6(address) => {
-            let mut text = String::with_capacity(72);
-            for octet in address.octets().iter().rev() {
-                text.push_str(&format!("{:x}.{:x}.", octet & 15, octet >> 4));
-            }
-            text + "ip6.arpa"
-        }
-    };
-    Name::parse(&text).expect("digits and letters between dots")
 }
 
 /// The data of a TXT in the making (DN4–DN6).

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use wayhouse_wire::dns::{Name, NameRef, Rtype};
 
 use super::index::Index;
-use super::naming::{Claims, reverse_name};
+use super::naming::Claims;
 use crate::config::{self, Network, UpdateDialect};
 
 /// The label of this server in each zone.
@@ -56,7 +56,7 @@ pub(super) fn enter(index: &mut Index, claims: &mut Claims, config: &config::Dns
     }
     for network in &config.reverse {
         // DP22, DN9: under the name of the network's first address, which its hosts compute from address and mask.
-        enter_enumeration(index, config, &reverse_name(base_address(network)), first);
+        enter_enumeration(index, config, &Name::reverse(base_address(network)), first);
     }
 }
 
@@ -165,7 +165,7 @@ fn reverse_zones(network: &Network) -> Vec<Name> {
                     IpAddr::from(Ipv6Addr::from_bits(base.to_bits() | u128::from(value).checked_shl(place as u32)?))
                 }
             };
-            let name = reverse_name(address);
+            let name = Name::reverse(address);
             let mut apex: NameRef<'_> = name.as_ref();
             for _ in whole..labels {
                 apex = apex.parent()?;

@@ -147,10 +147,6 @@ impl StatefulRequester {
     pub fn names(&self) -> &OfferNames {
         &self.names
     }
-    /// Whether everything was registered.
-    pub fn is_registered(&self) -> bool {
-        self.is_registered
-    }
     /// Whether nothing more will happen.
     pub fn is_over(&self) -> bool {
         self.phase == Phase::Over

@@ -161,3 +161,10 @@ mod random {
         }
     }
 }
+
+#[test]
+fn reverse_names_are_those_of_the_rfcs() {
+    assert_eq!(Name::reverse("10.2.3.4".parse().unwrap()).to_string(), "4.3.2.10.in-addr.arpa.");
+    let name = Name::reverse("2001:db8::567:89ab".parse().unwrap()).to_string();
+    assert_eq!(name, "b.a.9.8.7.6.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa.");
+}

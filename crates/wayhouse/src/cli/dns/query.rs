@@ -70,7 +70,7 @@ pub(in crate::cli) async fn execute(args: Args) -> Result<Exit, Fault> {
 impl Args {
     fn asked(&self) -> Result<Asked, Fault> {
         let (name, usual) = match (&self.name, self.reverse) {
-            (_, Some(address)) => (reverse_name(address), Rtype::PTR),
+            (_, Some(address)) => (Name::reverse(address), Rtype::PTR),
             (Some(name), None) => (shown::parse_name(name)?, Rtype::A),
             (None, None) => return Err(Fault::misuse("there is nothing to ask").hint("name a name, or -x ADDRESS")),
         };
@@ -125,21 +125,6 @@ fn flags(flags: Flags) -> Vec<&'static str> {
         (Flags::CD, "cd"),
     ];
     bits.into_iter().filter(|(bit, _)| flags.has(*bit)).map(|(_, name)| name).collect()
-}
-
-/// The name under which an address leads to names (RFC 1035 §3.5, RFC 3596 §2.5).
-pub(super) fn reverse_name(address: IpAddr) -> Name {
-    let text = match address {
-        IpAddr::V4(address) => {
-            let [a, b, c, d] = address.octets();
-            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
-        }
-        IpAddr::V6(address) => {
-            let nibbles = address.octets().into_iter().rev().flat_map(|octet| [octet & 15, octet >> 4]);
-            nibbles.map(|nibble| format!("{nibble:x}.")).collect::<String>() + "ip6.arpa"
-        }
-    };
-    Name::parse(&text).expect("digits between dots are a name")
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ use wayhouse_proto::io::Wakeup;
 use wayhouse_wire::dns::{Name, Rtype};
 
 use super::asking::Asker;
-use super::query::reverse_name;
 use crate::cli::exit::Fault;
 
 /// A registration of either kind.
@@ -79,7 +78,7 @@ pub(super) async fn reverse_names(
     }
     let mut reverse = Vec::new();
     for address in addresses {
-        let name = reverse_name(*address);
+        let name = Name::reverse(*address);
         let zones = pointers(asker, reverse_zones_name(domain, *address).map_err(too_long)?).await?;
         // An address outside all of these zones leads nowhere.
         let zone = zones.into_iter().find(|zone| name.as_ref().is_at_or_below(zone.as_ref()));

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use wayhouse_registry::{EntryId, ServiceHost, ServiceOffer};
 use wayhouse_wire::dns::{Name, Rtype};
 
-use super::{Claim, Draft, Holder, Mapper, SERVICES, below, labels, reverse_name};
+use super::{Claim, Draft, Holder, Mapper, SERVICES, below, labels};
 
 impl Mapper<'_> {
     /// Drafts the records of a host and its services.
@@ -47,7 +47,7 @@ impl Mapper<'_> {
             self.add_chosen(host.name.labels(), rtype, host.ttl_s, |_| Some(rdata.clone()));
             // SR21: the reverse name comes with the address.
             if let Some(target) = self.config.zones.first().and_then(|zone| below(zone, host.name.labels())) {
-                let (name, ttl_s) = (reverse_name(*address), host.ttl_s);
+                let (name, ttl_s) = (Name::reverse(*address), host.ttl_s);
                 self.drafts.push(Draft { name, rtype: Rtype::PTR, ttl_s, rdata: target.wire().into() });
             }
         }

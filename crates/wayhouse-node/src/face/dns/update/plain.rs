@@ -29,7 +29,7 @@ use wayhouse_wire::dns::{Name, NameRef, Rcode, Record, Rtype, UpdateLease};
 use super::{Desk, Fault, Granted, Wish, entry};
 use crate::config::LEASE_MIN_S;
 use crate::face::dns::index::{Folded, Found};
-use crate::face::dns::naming::{Holder, labels, reverse_name};
+use crate::face::dns::naming::{Holder, labels};
 
 /// What a TXT without anything to say holds (RFC 6763 §6.1).
 const EMPTY_TEXT: &[u8] = &[0];
@@ -446,7 +446,7 @@ pub(super) fn check_reverse(desk: &Desk<'_>, update: &Update<'_>) -> Result<(), 
         let endpoint_name = entry::endpoint_name(&host).ok_or(Fault::ForbiddenName)?;
         let view = desk.registry.by_name(entry::SECTOR, &endpoint_name).filter(|view| super::is_alive(view, desk.now));
         let services = view.and_then(|view| view.registrant.services.as_ref()).ok_or(Fault::ForbiddenName)?;
-        let leads_to = |address: &IpAddr| reverse_name(*address) == record.name;
+        let leads_to = |address: &IpAddr| Name::reverse(*address) == record.name;
         if record.rtype != Rtype::PTR || !services.addresses.iter().any(leads_to) {
             return Err(Fault::ForbiddenName);
         }
