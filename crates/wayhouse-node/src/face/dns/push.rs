@@ -185,7 +185,9 @@ impl Push {
         }
         let found = find(telling.index, &name);
         // PU18: nobody makes us hold names without end, nor tell a whole house in one breath.
-        if self.subscriptions >= DNS_SUBSCRIPTIONS_MAX || !is_tellable(telling.index, found, rtype) {
+        if self.subscriptions >= DNS_SUBSCRIPTIONS_MAX
+            || !has_at_most(telling.index, found, rtype, DNS_SUBSCRIBED_RECORDS_MAX)
+        {
             return respond(telling, session, id, Rcode::REFUSED);
         }
         let asked = Question { name: name.as_ref(), rtype, class };
@@ -306,12 +308,11 @@ fn respond(telling: &mut Telling<'_>, session: &mut Session, id: u16, rcode: Rco
     debug_assert!(outcome.is_ok(), "a request that was just read waits for its answer");
 }
 
-/// Whether what there is of a name can be told at once.
-fn is_tellable(index: &Index, found: Found, rtype: Rtype) -> bool {
+/// Whether there are not more records of a name and type than that.
+fn has_at_most(index: &Index, found: Found, rtype: Rtype, most: usize) -> bool {
     let Found::At(_, node) = found else { return true };
     let wanted = index.sets(node).iter().filter(|set| rtype == Rtype::ANY || set.rtype == rtype);
-    let records = wanted.flat_map(|set| index.data(*set)).take(DNS_SUBSCRIBED_RECORDS_MAX + 1).count();
-    records <= DNS_SUBSCRIBED_RECORDS_MAX
+    wanted.flat_map(|set| index.data(*set)).nth(most).is_none()
 }
 
 fn find(index: &Index, name: &Name) -> Found {
@@ -330,3 +331,6 @@ fn left(index: &Index, name: NameRef<'_>, rtype: Rtype) -> Left {
 fn folded(name: &Name) -> Box<[u8]> {
     name.wire().to_ascii_lowercase().into()
 }
+
+#[cfg(test)]
+mod tests;
