@@ -12,6 +12,8 @@
 //! - *client sockets* on ephemeral ports, opened when the first datagram wants to leave from them.
 #![allow(unsafe_code)]
 
+mod messages;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::mem::{size_of, zeroed};
@@ -31,6 +33,7 @@ use wayhouse_proto::io::{Meta, SocketId};
 use wayhouse_registry::group::{ALL_COAP_NODES_V4, ALL_COAP_NODES_V6};
 
 use super::counters::ShellCounters;
+use messages::{IN_ORDER, Messages};
 
 /// Datagrams of one system call. More gains nothing measurable, and a turn of the loop stays short.
 pub const BATCH: usize = 64;
@@ -153,6 +156,8 @@ struct UdpSocket {
     fd: AsyncFd<Socket>,
     id: SocketId,
     bound: SocketAddr,
+    /// Whether the system cuts what goes to one peer into datagrams itself.
+    cuts: bool,
     backlog: Option<Backlog>,
 }
 
@@ -444,32 +449,46 @@ impl Sockets {
         }
     }
 
-    /// Sends datagrams of one socket, in order; those that find its buffer full wait.
+    /// Sends datagrams of one socket, those to one peer in order; those that find its buffer full wait.
     fn send_run(&mut self, index: usize, octets: &[u8], run: &[Outgoing]) {
+        let cuts = self.sockets[index].cuts && run.len() > 1;
+        self.send_cut(index, octets, run, cuts);
+    }
+
+    /// As [`Sockets::send_run`]; `cuts` tells whether the system may be given several datagrams in one.
+    fn send_cut(&mut self, index: usize, octets: &[u8], run: &[Outgoing], cuts: bool) {
         let socket = &mut self.sockets[index];
-        let mut sent = 0;
-        if socket.backlog.is_none() {
-            let is_wildcard = socket.bound.ip().is_unspecified();
-            self.outgoing.fill(octets, run, is_wildcard);
-            while sent < run.len() {
-                match self.outgoing.send(socket.fd.get_ref(), sent..run.len()) {
+        // What waits goes first.
+        let is_free = socket.backlog.is_none();
+        if is_free {
+            self.outgoing.fill(octets, run, socket.bound.ip().is_unspecified(), cuts);
+            while !self.outgoing.messages.is_sent() {
+                match self.outgoing.send(socket.fd.get_ref()) {
                     Ok(count) => {
                         self.counters.batches_out.add(1);
                         self.counters.datagrams_out.add(count as u64);
-                        sent += count;
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) if self.outgoing.messages.first_len() > 1 && messages::is_about_cutting(&error) => {
+                        // The system or the way to the peer has narrower bounds: each datagram for itself.
+                        tracing::debug!(%error, "datagrams are sent one by one");
+                        socket.cuts &= error.raw_os_error() != Some(libc::EIO);
+                        let left = self.outgoing.messages.left().iter();
+                        let rest: Vec<Outgoing> = left.map(|&number| run[usize::from(number)].clone()).collect();
+                        return self.send_cut(index, octets, &rest, false);
+                    }
                     Err(error) => {
                         // The first one of the rest is refused (no route, too large, forbidden); the others may pass.
                         tracing::debug!(%error, "a datagram was refused");
-                        self.counters.datagrams_out_dropped.add(1);
-                        sent += 1;
+                        self.counters.datagrams_out_dropped.add(self.outgoing.messages.skip() as u64);
                     }
                 }
             }
         }
-        for waiting in &run[sent..] {
+        let left = if is_free { self.outgoing.messages.left() } else { &IN_ORDER[..run.len()] };
+        for &number in left {
+            let waiting = &run[usize::from(number)];
             if !socket.keep(waiting, &octets[waiting.octets.clone()]) {
                 self.counters.datagrams_out_dropped.add(1);
             }
@@ -517,7 +536,8 @@ impl Sockets {
 impl UdpSocket {
     fn new(socket: Socket, id: SocketId) -> io::Result<UdpSocket> {
         let bound = local_address(&socket)?;
-        Ok(UdpSocket { fd: watch(socket, Interest::READABLE)?, id, bound, backlog: None })
+        let cuts = can_cut(&socket);
+        Ok(UdpSocket { fd: watch(socket, Interest::READABLE)?, id, bound, cuts, backlog: None })
     }
 
     fn join(&self, group: IpAddr, link: u32) -> io::Result<()> {
@@ -769,17 +789,19 @@ fn read_name(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
     }
 }
 
-/// The headers of datagrams to send; as for [`Incoming`], they point into the other vectors.
+/// The headers of messages to send. They point into the other vectors, which are never resized.
 struct OutgoingBatch {
     names: Vec<libc::sockaddr_storage>,
     controls: Vec<Control>,
+    /// Of the datagrams, in the order in which they leave.
     vectors: Vec<libc::iovec>,
     headers: Vec<libc::mmsghdr>,
+    messages: Messages,
 }
 
 impl std::fmt::Debug for OutgoingBatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OutgoingBatch").finish_non_exhaustive()
+        f.debug_struct("OutgoingBatch").field("messages", &self.messages).finish_non_exhaustive()
     }
 }
 
@@ -789,39 +811,73 @@ impl OutgoingBatch {
         let (name, header): (libc::sockaddr_storage, libc::mmsghdr) = unsafe { (zeroed(), zeroed()) };
         let mut names = vec![name; BATCH];
         let mut controls = vec![Control([0; CONTROL_OCTETS]); BATCH];
-        let mut vectors = vec![libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH];
+        let vectors = vec![libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH];
         let mut headers = vec![header; BATCH];
         for (index, header) in headers.iter_mut().enumerate() {
             header.msg_hdr.msg_name = ptr::from_mut(&mut names[index]).cast();
-            header.msg_hdr.msg_iov = &mut vectors[index];
-            header.msg_hdr.msg_iovlen = 1;
             header.msg_hdr.msg_control = ptr::from_mut(&mut controls[index]).cast();
         }
-        OutgoingBatch { names, controls, vectors, headers }
+        OutgoingBatch { names, controls, vectors, headers, messages: Messages::new() }
     }
 
-    /// Describes the datagrams of `run`, [`BATCH`] at most; their octets must stay until they are sent.
-    fn fill(&mut self, octets: &[u8], run: &[Outgoing], is_wildcard: bool) {
-        for (index, outgoing) in run.iter().enumerate() {
-            let bytes = &octets[outgoing.octets.clone()];
-            self.vectors[index] =
-                libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast::<c_void>(), iov_len: bytes.len() };
+    /// Describes the datagrams of `run`, [`BATCH`] at most; their octets must stay until they are sent. `cuts` lets several
+    /// leave as one message.
+    fn fill(&mut self, octets: &[u8], run: &[Outgoing], is_wildcard: bool, cuts: bool) {
+        self.messages.arrange(run, cuts);
+        for (vector, &number) in self.vectors.iter_mut().zip(self.messages.order()) {
+            let bytes = &octets[run[usize::from(number)].octets.clone()];
+            *vector = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast::<c_void>(), iov_len: bytes.len() };
+        }
+        let mut position = 0;
+        for (index, message) in self.messages.all().iter().enumerate() {
+            let first = &run[usize::from(message.first)];
+            let control = &mut self.controls[index].0;
+            let mut control_octets = write_source(control, first, is_wildcard);
+            if message.count > 1 {
+                control_octets += write_cut(&mut control[control_octets..], first.octets.len() as u16);
+            }
             let header = &mut self.headers[index].msg_hdr;
-            header.msg_namelen = write_name(&mut self.names[index], outgoing.remote);
-            header.msg_controllen = write_source(&mut self.controls[index].0, outgoing, is_wildcard) as _;
+            header.msg_iov = &mut self.vectors[position];
+            header.msg_iovlen = usize::from(message.count) as _;
+            header.msg_namelen = write_name(&mut self.names[index], first.remote);
+            header.msg_controllen = control_octets as _;
+            position += usize::from(message.count);
         }
     }
 
-    /// Sends some of what was described; returns how many were taken, one at least.
-    fn send(&mut self, socket: &Socket, range: Range<usize>) -> io::Result<usize> {
-        let headers = &mut self.headers[range];
-        // SAFETY: the descriptor is open. Every header points to a name, a vector and a control buffer of this value;
-        // the vectors point to the octets given to `fill`, which `Sockets::send_run` still borrows.
+    /// Sends some of the messages that are left; returns how many datagrams were taken, one at least.
+    fn send(&mut self, socket: &Socket) -> io::Result<usize> {
+        let headers = &mut self.headers[self.messages.left_range()];
+        // SAFETY: the descriptor is open. Every header points to a name and a control buffer of this value and to as many of
+        // its vectors as it says; these point to the octets given to `fill`, which `Sockets::send_run` still borrows.
         let count = unsafe {
             libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), headers.len() as u32, libc::MSG_DONTWAIT as _)
         };
-        if count < 0 { Err(io::Error::last_os_error()) } else { Ok(count as usize) }
+        if count < 0 { Err(io::Error::last_os_error()) } else { Ok(self.messages.pass(count as usize)) }
     }
+}
+
+/// Whether the system cuts messages into datagrams (Linux 4.18). One that does not know how would send them as they are.
+fn can_cut(socket: &Socket) -> bool {
+    let none: c_int = 0;
+    // SAFETY: the descriptor is open, and the pointer and length name a living integer.
+    let outcome = unsafe {
+        let value = ptr::from_ref(&none).cast();
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_UDP, libc::UDP_SEGMENT, value, size_of::<c_int>() as u32)
+    };
+    outcome == 0
+}
+
+/// Writes the control message that has the system cut what is sent into datagrams of a size; returns its length. The format
+/// is that of [`read_destination`].
+fn write_cut(control: &mut [u8], octets: u16) -> usize {
+    const WORD: usize = size_of::<usize>();
+    const OCTETS: usize = WORD + 8 + size_of::<u16>();
+    control[..WORD].copy_from_slice(&OCTETS.to_ne_bytes());
+    control[WORD..WORD + 4].copy_from_slice(&libc::SOL_UDP.to_ne_bytes());
+    control[WORD + 4..WORD + 8].copy_from_slice(&libc::UDP_SEGMENT.to_ne_bytes());
+    control[WORD + 8..OCTETS].copy_from_slice(&octets.to_ne_bytes());
+    OCTETS.next_multiple_of(WORD)
 }
 
 /// Writes an address; returns its length.
