@@ -367,6 +367,11 @@ pub fn group_types(link: &Link<'_>) -> BTreeSet<Box<str>> {
 }
 
 fn is_group_resource(link: &Link<'_>) -> bool {
+    // Mostly one look at the text settles it: without `g.`, `gp` or an escape there is neither of the two below.
+    let text = link.parameters_text().as_bytes();
+    if !text.windows(2).any(|pair| matches!(pair, [b'g', b'.' | b'p'] | [b'\\', _])) {
+        return false;
+    }
     link.parameters().any(|(name, value)| match name {
         "rt" => value.unquoted().split(' ').any(|one| one.starts_with(GROUP_TYPE_PREFIX)),
         other => other == GROUP_TYPE_ATTRIBUTE,

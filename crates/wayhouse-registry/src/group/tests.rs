@@ -397,3 +397,22 @@ fn hostile_registrations_do_no_harm() {
     let (members, _) = registry.groups(ENOUGH).members(&groups[0], 10);
     assert_eq!(members.len(), 1);
 }
+
+/// However it is written, quoted or escaped, a type or the attribute that marks a group resource is seen.
+#[test]
+fn gc7_a_group_resource_is_known_however_it_is_written() {
+    let is_group = |text: &str| {
+        let links = LinkFormat::parse(text.as_bytes()).expect("well-formed");
+        is_group_resource(&links.links().next().expect("there is one"))
+    };
+    for text in
+        ["</a>;rt=g.light", "</a>;rt=\"x g.light\"", "</a>;rt=\"\\g\\.light\"", "</a>;gpt=light", "</a>;if=x;gpt"]
+    {
+        assert!(is_group(text), "{text}");
+    }
+    for text in
+        ["</a>", "</g.light>", "</a>;rt=light", "</a>;rt=\"xg.light\"", "</a>;title=\"g.light gpt\"", "</a>;gp=x"]
+    {
+        assert!(!is_group(text), "{text}");
+    }
+}

@@ -58,6 +58,7 @@ impl PartialOrd for Key {
 }
 
 impl Ord for Key {
+    #[inline]
     fn cmp(&self, other: &Key) -> Ordering {
         match (self, other) {
             // Most comparisons of a search are decided by the first word; equal padded octets by the length.
