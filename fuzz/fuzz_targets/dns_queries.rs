@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
-use wayhouse_node::config::Push;
+use wayhouse_node::config::{Dialects, Push, Transport};
 use wayhouse_node::face::operator::Entry;
 use wayhouse_node::{Command, Config, Node};
 use wayhouse_proto::io::{Destination, Meta, SocketId, StreamId, StreamInput};
@@ -22,9 +22,12 @@ fuzz_target!(|input: &[u8]| {
     config.dns.push = Push::Plain;
     config.dns.answers_per_s = 50;
     let dialect = input.first().map_or(0, |octet| octet % 3);
-    config.dns.push_dialect = [PushDialect::Rfc8765, PushDialect::Push10, PushDialect::Push12][usize::from(dialect)];
-    config.dns.dso_dialect =
-        [DsoDialect::Rfc8490, DsoDialect::SessionSignal02, DsoDialect::SessionSignal03][usize::from(dialect)];
+    let dialects = Dialects {
+        push: [PushDialect::Rfc8765, PushDialect::Push10, PushDialect::Push12][usize::from(dialect)],
+        sessions: [DsoDialect::Rfc8490, DsoDialect::SessionSignal02, DsoDialect::SessionSignal03]
+            [usize::from(dialect)],
+        ..Dialects::default()
+    };
     let mut node = Node::new(config, 1);
     let mut now = Instant::now();
     for name in ["lamp", "Lamp", "plug"] {
@@ -50,11 +53,8 @@ fuzz_target!(|input: &[u8]| {
                 node.handle_datagram(now, &meta, octets);
             }
             3 => {
-                let opened = StreamInput::Opened { remote: address(1), local: address(2), is_initiator: false };
-                match stream.0 % 2 {
-                    0 => node.handle_dns_stream(now, stream, opened),
-                    _ => node.handle_dns_tls_stream(now, stream, opened),
-                }
+                let transport = if stream.0 % 2 == 0 { Transport::Tcp } else { Transport::Tls };
+                node.open_dns_stream(now, stream, address(1), transport, dialects);
             }
             4 | 5 => node.handle_stream(now, stream, StreamInput::Data(octets)),
             6 => match octets.first().map_or(0, |octet| octet % 3) {

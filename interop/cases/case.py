@@ -7,6 +7,7 @@ import sys
 COAP = os.environ["COAP"]
 COAP_TCP = os.environ["COAP_TCP"]
 DNS = os.environ["DNS"]
+DNS_DRAFT = os.environ["DNS_DRAFT"]
 DNS_TLS = os.environ["DNS_TLS"]
 DNS_TLS_PIN = os.environ["DNS_TLS_PIN"]
 HTTP = os.environ["HTTP"]

@@ -63,6 +63,7 @@ struct Daemon {
     coap: String,
     coap_tcp: String,
     dns: String,
+    dns_draft: String,
     dns_tls: String,
     dns_tls_pin: String,
     http: String,
@@ -84,13 +85,13 @@ impl Daemon {
                 "127.0.0.1:0",
                 "--dns",
                 "127.0.0.1:0",
+                "--dns",
+                "127.0.0.1:0+stateful-dnssd",
                 "--http",
                 "127.0.0.1:0",
                 "--announce-json",
                 "--set",
                 "dns.push=plain",
-                "--set",
-                "dns.update_dialect=stateful-dnssd",
                 "--data-dir",
             ])
             .arg(&folder)
@@ -100,15 +101,19 @@ impl Daemon {
             .with_context(|| format!("cannot start {}", program.display()))?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
-        let field = |name: &str| -> Result<String> {
+        // The texts behind a name, quotes taken off.
+        let texts = |name: &str| -> Result<Vec<String>> {
             let start = line.find(&format!("\"{name}\":")).with_context(|| format!("no {name} in {line:?}"))?;
-            let rest = &line[start + name.len() + 3..];
-            Ok(rest.trim_start_matches(['[', ' ', '"']).split('"').next().unwrap_or_default().to_owned())
+            let rest = line[start + name.len() + 3..].trim_start_matches(['[', ' ']);
+            Ok(rest.split('"').skip(1).step_by(2).map(str::to_owned).collect())
         };
+        let field = |name: &str| Ok::<_, anyhow::Error>(texts(name)?.into_iter().next().unwrap_or_default());
+        let second = |name: &str| texts(name)?.into_iter().nth(1).context("no second one");
         Ok(Daemon {
             coap: format!("coap://{}", field("coap")?),
             coap_tcp: format!("coap+tcp://{}", field("coap_tcp")?),
             dns: field("dns")?,
+            dns_draft: second("dns")?,
             dns_tls: field("dns_tls")?,
             dns_tls_pin: field("dns_tls_pin")?,
             http: format!("http://{}", field("http")?),
@@ -118,11 +123,12 @@ impl Daemon {
         })
     }
 
-    fn environment(&self) -> [(&str, &str); 7] {
+    fn environment(&self) -> [(&str, &str); 8] {
         [
             ("COAP", &self.coap),
             ("COAP_TCP", &self.coap_tcp),
             ("DNS", &self.dns),
+            ("DNS_DRAFT", &self.dns_draft),
             ("DNS_TLS", &self.dns_tls),
             ("DNS_TLS_PIN", &self.dns_tls_pin),
             ("HTTP", &self.http),

@@ -8,7 +8,7 @@ use wayhouse_registry::Limits;
 mod dns;
 mod group;
 
-pub use dns::{Dns, LEASE_MIN_S, Push, UpdateDialect, Updates};
+pub use dns::{Dialects, Dns, LEASE_MIN_S, Push, Transport, UpdateDialect, Updates};
 pub use group::{ApplicationGroup, Group, Interfaces};
 
 /// Settings of a node.

@@ -10,6 +10,7 @@
 //! requests are taken. A plain lookup or a small GET changes nothing, and settling then costs a few comparisons.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use wayhouse_proto::coap::endpoint::Received;
@@ -18,8 +19,9 @@ use wayhouse_proto::io::{Meta, SocketId, StreamId, StreamInput, Transmit, Wakeup
 use wayhouse_proto::rng::Rng;
 use wayhouse_registry::{Change, ChangeNumber, Cursor, Origin, Refusal, Registry, Restored};
 
+use crate::config::{Dialects, Transport};
 use crate::face::Context;
-use crate::face::dns::{Names, Transport};
+use crate::face::dns::Names;
 use crate::face::operator::asking::{Asking, GroupAnswer};
 use crate::face::operator::{self, Command, Reply};
 use crate::face::rd::{Directory, Verdict};
@@ -171,9 +173,9 @@ impl Node {
 
     /// Takes one datagram.
     pub fn handle_datagram(&mut self, now: Instant, meta: &Meta, bytes: &[u8]) {
-        if let SocketId::Dns(_) = meta.socket {
+        if let SocketId::Dns(listener) = meta.socket {
             let (names, mut context) = self.names_and_context(now);
-            names.handle_datagram(&mut context, meta, bytes);
+            names.handle_datagram(&mut context, listener, meta, bytes);
             // Nothing that others wait for comes of a question.
             if self.registry.last_change() != self.settled {
                 self.settle(now);
@@ -188,7 +190,9 @@ impl Node {
     /// Takes what happened on a connection.
     pub fn handle_stream(&mut self, now: Instant, stream: StreamId, input: StreamInput<'_>) {
         if self.names.has_stream(stream) {
-            return self.handle_dns_stream(now, stream, input);
+            let (names, mut context) = self.names_and_context(now);
+            names.handle_stream(&mut context, stream, input);
+            return self.settle(now);
         }
         self.endpoint.handle_stream(now, stream, input);
         let mut frame = std::mem::take(&mut self.frame);
@@ -198,17 +202,17 @@ impl Node {
         self.frame = frame;
         self.settle(now);
     }
-    /// Takes what happened on a connection of a DNS listener. Of one that was told of here as opened, the rest may also be
-    /// told to [`Node::handle_stream`].
-    pub fn handle_dns_stream(&mut self, now: Instant, stream: StreamId, input: StreamInput<'_>) {
-        let (names, mut context) = self.names_and_context(now);
-        names.handle_stream(&mut context, stream, Transport::Tcp, input);
-        self.settle(now);
-    }
-    /// The same for a connection of a listener for DNS over TLS: what passes here is what TLS protects.
-    pub fn handle_dns_tls_stream(&mut self, now: Instant, stream: StreamId, input: StreamInput<'_>) {
-        let (names, mut context) = self.names_and_context(now);
-        names.handle_stream(&mut context, stream, Transport::Tls, input);
+    /// Takes a connection of a DNS listener that follows some texts. What passes on it is told to [`Node::handle_stream`]; over
+    /// TLS that is what TLS protects.
+    pub fn open_dns_stream(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        remote: SocketAddr,
+        transport: Transport,
+        dialects: Dialects,
+    ) {
+        self.names.open_stream(now, stream, remote, transport, dialects);
         self.settle(now);
     }
     /// Says on a connection that it will be closed, and closes it once what is under way is answered (RFC 8323 §5.5).

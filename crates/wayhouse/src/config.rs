@@ -5,6 +5,7 @@
 //! shape, [`mod@resolve`] puts the layers on top of one another (defaults < file < environment < flags) and remembers where
 //! each value came from. All problems are gathered before anything fails.
 
+pub mod dns_listener;
 pub mod file;
 pub mod groups;
 pub mod options;
@@ -13,6 +14,8 @@ pub mod resolve;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+use dns_listener::DnsListener;
 
 pub use resolve::{Layers, Resolved, resolve};
 
@@ -49,10 +52,10 @@ pub struct Coap {
 /// Where DNS is served.
 #[derive(Debug, Clone)]
 pub struct Dns {
-    /// Addresses for UDP and TCP; none: nowhere.
-    pub listen: Vec<SocketAddr>,
-    /// Addresses for TLS, none: nowhere; `None`: those of `listen` with the port [`TLS_PORT_OFFSET`] above.
-    pub tls_listen: Option<Vec<SocketAddr>>,
+    /// Listeners for UDP and TCP; none: nowhere.
+    pub listen: Vec<DnsListener>,
+    /// Listeners for TLS, none: nowhere; `None`: those of `listen` with the port [`TLS_PORT_OFFSET`] above.
+    pub tls_listen: Option<Vec<DnsListener>>,
     /// Certificates and key shown there; without them our own.
     pub tls_certificate: Option<PathBuf>,
     /// The key of the first certificate.
@@ -65,12 +68,12 @@ pub struct Dns {
 pub const TLS_PORT_OFFSET: u16 = 800;
 
 impl Dns {
-    /// Addresses for TLS.
-    pub fn tls_addresses(&self) -> Vec<SocketAddr> {
+    /// Listeners for TLS.
+    pub fn tls_listeners(&self) -> Vec<DnsListener> {
         let Some(named) = &self.tls_listen else {
             // A port that the system chooses is one for TLS as well.
             let port = |port: u16| if port == 0 { 0 } else { port.checked_add(TLS_PORT_OFFSET).unwrap_or(port) };
-            return self.listen.iter().map(|plain| SocketAddr::new(plain.ip(), port(plain.port()))).collect();
+            return self.listen.iter().map(|plain| plain.with_port(port(plain.address.port()))).collect();
         };
         named.clone()
     }
@@ -131,8 +134,8 @@ impl Default for Settings {
             },
             dns: Dns {
                 listen: vec![
-                    SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, dns_port)),
-                    SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, dns_port)),
+                    SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, dns_port)).into(),
+                    SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, dns_port)).into(),
                 ],
                 tls_listen: None,
                 tls_certificate: None,

@@ -52,14 +52,13 @@ pub struct Dns {
     pub push: Push,
     /// Connections at a time.
     pub streams_max: usize,
-    /// Which text of DNS Stateful Operations the listeners speak.
-    pub dso_dialect: DsoDialect,
-    /// Which text of DNS Push Notifications they speak.
-    pub push_dialect: PushDialect,
+    /// Which texts the listeners follow.
+    pub dialects: Dialects,
+    /// Which texts each listener follows: those for datagrams by their number, behind them all others. A listener for datagrams
+    /// that has no place here follows `dialects`.
+    pub listeners: Vec<Dialects>,
     /// Whether hosts may register by update.
     pub updates: Updates,
-    /// Which texts their updates may follow.
-    pub update_dialect: UpdateDialect,
     /// Where updates may come from.
     pub update_sources: Vec<Network>,
     /// The longest lease granted to what is registered by update, seconds.
@@ -80,6 +79,26 @@ pub enum Updates {
     Signed,
     /// No.
     Off,
+}
+
+/// Which texts a listener follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Dialects {
+    /// Of DNS Stateful Operations.
+    pub sessions: DsoDialect,
+    /// Of DNS Push Notifications.
+    pub push: PushDialect,
+    /// Of updates by which hosts register.
+    pub updates: UpdateDialect,
+}
+
+/// How octets of DNS pass a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// In the clear.
+    Tcp,
+    /// Protected by TLS, which ends in front of the node.
+    Tls,
 }
 
 /// Which text updates follow.
@@ -118,10 +137,9 @@ impl Default for Dns {
             answers_per_s: 200,
             push: Push::Tls,
             streams_max: DNS_STREAMS_MAX,
-            dso_dialect: DsoDialect::Rfc8490,
-            push_dialect: PushDialect::Rfc8765,
+            dialects: Dialects::default(),
+            listeners: Vec::new(),
             updates: Updates::Signed,
-            update_dialect: UpdateDialect::Srp,
             update_sources: DEFAULT_UPDATE_SOURCES.map(network).into(),
             lease_max_s: 7_200,
             key_lease_max_s: 1_209_600,
@@ -135,6 +153,15 @@ impl Dns {
     /// Whether updates are taken.
     pub fn takes_updates(&self) -> bool {
         self.updates != Updates::Off && !self.zones.is_empty()
+    }
+    /// Whether some listener takes updates as draft-lemon-stateful-dnssd has them.
+    pub fn takes_plain_updates(&self) -> bool {
+        let mut dialects = [self.dialects].into_iter().chain(self.listeners.iter().copied());
+        self.takes_updates() && dialects.any(|dialects| dialects.updates == UpdateDialect::StatefulDnssd)
+    }
+    /// Which texts a listener for datagrams follows.
+    pub fn dialects_of(&self, number: u16) -> Dialects {
+        self.listeners.get(usize::from(number)).copied().unwrap_or(self.dialects)
     }
     /// The zone for registrations that shows nothing else; `None` when there is none, or when it is one of the others.
     pub fn registration_zone(&self) -> Option<Name> {

@@ -30,7 +30,7 @@ use wayhouse_proto::rng::Rng;
 use wayhouse_registry::{Change, ChangeKind, ChangeNumber, EntryId, Registrant, ServiceHost, View};
 use wayhouse_wire::dns::{Header, Message, Name, Opcode, Rcode};
 
-use crate::config;
+use crate::config::{self, Dialects, Transport};
 use crate::face::Context;
 use crate::limits::{DNS_ANSWERS_WAITING_MAX, DNS_ROUNDS_MAX, DNS_STREAM_OCTETS_PER_CALL};
 use authority::Way;
@@ -74,15 +74,6 @@ impl Counters {
         let count = if outcome.rcode == Rcode::NOERROR { &mut self.updates } else { &mut self.updates_refused };
         *count += 1;
     }
-}
-
-/// What carries a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Transport {
-    /// TCP alone: whoever is on the way reads along.
-    Tcp,
-    /// TLS over TCP (RFC 7858).
-    Tls,
 }
 
 /// What an entry has in the zones.
@@ -257,8 +248,8 @@ impl Names {
         }
     }
 
-    /// Takes one datagram of a DNS listener.
-    pub(crate) fn handle_datagram(&mut self, context: &mut Context<'_>, meta: &Meta, bytes: &[u8]) {
+    /// Takes one datagram of a DNS listener, which has a number.
+    pub(crate) fn handle_datagram(&mut self, context: &mut Context<'_>, listener: u16, meta: &Meta, bytes: &[u8]) {
         let (config, now) = (&context.config.dns, context.now);
         let Some(header) = Header::peek(bytes) else {
             self.counts.malformed += 1;
@@ -308,6 +299,7 @@ impl Names {
                 let mut desk = Desk {
                     now,
                     from: meta.remote,
+                    dialect: config.dialects_of(listener).updates,
                     config,
                     registry: context.registry,
                     claims: &self.claims,
@@ -338,16 +330,11 @@ impl Names {
     pub(crate) fn has_stream(&self, stream: StreamId) -> bool {
         self.streams.has(stream)
     }
-    /// Takes what happened on a connection of a DNS listener.
-    pub(crate) fn handle_stream(
-        &mut self,
-        context: &mut Context<'_>,
-        stream: StreamId,
-        transport: Transport,
-        input: StreamInput<'_>,
-    ) {
+    /// Takes what happened on a connection that was taken.
+    pub(crate) fn handle_stream(&mut self, context: &mut Context<'_>, stream: StreamId, input: StreamInput<'_>) {
         match input {
-            StreamInput::Opened { remote, .. } => self.open_stream(context.now, stream, transport, remote),
+            // It is open.
+            StreamInput::Opened { .. } => {}
             StreamInput::Data(bytes) => {
                 self.streams.take(stream, bytes);
                 self.serve_stream(context, stream);
@@ -379,8 +366,16 @@ impl Names {
         self.untold = (self.streams.rounds_waiting() > 0).then_some(now);
         self.index.set_watched(self.streams.has_interests());
     }
-    fn open_stream(&mut self, now: Instant, stream: StreamId, transport: Transport, remote: SocketAddr) {
-        if !self.streams.open(now, stream, transport, remote) {
+    /// Takes a connection of a listener, unless there are too many.
+    pub(crate) fn open_stream(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        remote: SocketAddr,
+        transport: Transport,
+        dialects: Dialects,
+    ) {
+        if !self.streams.open(now, stream, remote, transport, dialects) {
             self.counts.streams_refused += 1;
             self.push(Destination::CloseStream(stream), 0);
         }
@@ -393,8 +388,8 @@ impl Names {
         let start = self.octets.len();
         let parts = streams::Parts { index: &self.index, composer: &mut self.composer, counts: &mut self.counts };
         let (now, config, claims, index) = (context.now, &context.config.dns, &self.claims, &self.index);
-        let mut decide = |from, message: &Message<'_>| {
-            let mut desk = Desk { now, from, config, registry: &mut *context.registry, claims, index };
+        let mut decide = |from, dialect, message: &Message<'_>| {
+            let mut desk = Desk { now, from, dialect, config, registry: &mut *context.registry, claims, index };
             self.registrar.decide(&mut desk, message, false)
         };
         let served = self.streams.serve(now, stream, parts, &mut decide, &mut self.octets);

@@ -1,7 +1,7 @@
 //! Changes told as they happen, over connections.
 
 use wayhouse_node::Command;
-use wayhouse_node::config::Push;
+use wayhouse_node::config::{Dialects, Push, Transport};
 use wayhouse_node::face::operator::Entry;
 use wayhouse_proto::io::{StreamId, StreamInput};
 use wayhouse_wire::dialect::{DsoDialect, PushDialect};
@@ -28,11 +28,13 @@ fn subscriber() -> Subscriber {
 fn in_dialect(dso: DsoDialect, push: PushDialect) -> Subscriber {
     let mut house = House::with(|config| {
         config.dns.push = Push::Plain;
-        config.dns.dso_dialect = dso;
-        config.dns.push_dialect = push;
     });
-    house.open_dns(1);
+    house.open_dns_as(1, Transport::Tcp, dialects(dso, push));
     Subscriber { house, push, dso }
+}
+
+fn dialects(sessions: DsoDialect, push: PushDialect) -> Dialects {
+    Dialects { sessions, push, ..Dialects::default() }
 }
 
 impl Subscriber {
@@ -289,6 +291,31 @@ fn drafts_are_spoken_where_configured() {
     }
 }
 
+/// Clients of two listeners that follow different texts hear of the same change, each as its text has it.
+#[test]
+fn listeners_of_two_texts_tell_one_change_each_in_its_own() {
+    let mut client = subscriber();
+    client.subscribe(7, BROWSE, Rtype::PTR);
+    client.house.open_dns_as(2, Transport::Tcp, dialects(DsoDialect::SessionSignal02, PushDialect::Push10));
+    let mut message = Vec::new();
+    let name = Name::parse(BROWSE).unwrap();
+    let question = Question { name: name.as_ref(), rtype: Rtype::PTR, class: Class::IN };
+    encode_subscribe(&mut DsoWriter::request(&mut message, 8), &question);
+    client.house.dns_octets(2, &framed(&message));
+
+    let told =
+        |name: &str| format!("PUSH +_coap._udp.services.home.arpa. 120 PTR {name}._coap._udp.services.home.arpa.");
+    register(&mut client.house, "plug", "</a>");
+    assert_eq!(client.received(), [told("plug")]);
+    register(&mut client.house, "lamp", "</a>");
+    let (octets, _) = client.house.dns_received(2);
+    let draft = Subscriber { push: PushDialect::Push10, dso: DsoDialect::SessionSignal02, ..client };
+    assert_eq!(draft.show_all(&octets), [told("lamp")]);
+    // In the draft a PUSH is a request, which is answered; in the RFC it has no message ID.
+    let header = Header::peek(&unframed(&octets)[0]).unwrap();
+    assert!(header.id != 0 && !header.is_response(), "{header:?}");
+}
+
 /// The drafts: a client that never answers a PUSH is let go when as many wait as may.
 #[test]
 fn a_client_that_answers_no_push_is_let_go() {
@@ -347,15 +374,15 @@ fn check_vector(vector: &serde_json::Value, dso: DsoDialect, push: PushDialect) 
         (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
     let mut house = House::with(|config| {
         config.dns.zones = vec![Name::parse("example.com").unwrap()];
-        (config.dns.push, config.dns.dso_dialect, config.dns.push_dialect) = (Push::Plain, dso, push);
+        config.dns.push = Push::Plain;
     });
-    house.open_dns(1);
+    house.open_dns_as(1, Transport::Tcp, dialects(dso, push));
     let mut client = Subscriber { house, push, dso };
     // The subscription that the vectors are about.
     assert_eq!(client.subscribe(1, "_ipp._tcp.example.com", Rtype::PTR).0, ["1 NOERROR"]);
     if vector["id"] == "sub-req" {
         client.house.node.handle_stream(client.house.now, StreamId(1), StreamInput::Closed);
-        client.house.open_dns(1);
+        client.house.open_dns_as(1, Transport::Tcp, dialects(dso, push));
     }
     let (received, is_closed) = client.house.dns_octets(1, &octets);
     let expected = vector["expect"].as_str().unwrap();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use wayhouse_node::Command;
+use wayhouse_node::config::{Dialects, Transport};
 use wayhouse_node::face::operator::Entry;
 use wayhouse_node::limits::DNS_TELLINGS_PER_CALL;
 use wayhouse_proto::io::{Destination, StreamId, StreamInput};
@@ -62,9 +63,7 @@ fn register(house: &mut House, endpoint_name: &str) {
 fn crowd() -> House {
     let mut house = House::new();
     for stream in 1..=SUBSCRIBERS as u64 {
-        let (remote, local) = ("[2001:db8::7]:40000".parse().unwrap(), "[2001:db8::53]:8853".parse().unwrap());
-        let opened = StreamInput::Opened { remote, local, is_initiator: false };
-        house.node.handle_dns_tls_stream(house.now, StreamId(stream), opened);
+        house.open_dns_as(stream, Transport::Tls, Dialects::default());
         assert_eq!(subscribe(&mut house, stream, 7, Rtype::PTR), ["NOERROR"]);
     }
     house

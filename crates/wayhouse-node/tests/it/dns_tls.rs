@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use wayhouse_node::config::{Dialects, Transport};
 use wayhouse_proto::io::{Destination, StreamId, StreamInput};
 use wayhouse_wire::dialect::DsoDialect;
 use wayhouse_wire::dns::compressor::Opt;
@@ -20,9 +21,7 @@ const BROWSE: &str = "_coap._udp.services.home.arpa";
 
 impl House {
     fn open_over_tls(&mut self, stream: u64) {
-        let (remote, local) = ("[2001:db8::7]:40000".parse().unwrap(), "[2001:db8::53]:8853".parse().unwrap());
-        let opened = StreamInput::Opened { remote, local, is_initiator: false };
-        self.node.handle_dns_tls_stream(self.now, StreamId(stream), opened);
+        self.open_dns_as(stream, Transport::Tls, Dialects::default());
     }
     /// The answer to one message on a connection.
     fn one_answer(&mut self, stream: u64, message: &[u8]) -> Vec<u8> {

@@ -391,7 +391,7 @@ fn sr13_of_two_connections_only_one_gets_a_name() {
         let service = host(name, key).service("lamp", "_coap._udp", 5683, "x");
         octets.extend(framed(&host(name, key).with(&service).bytes()));
         let input = wayhouse_proto::io::StreamInput::Data(&octets);
-        house.node.handle_dns_stream(house.now, wayhouse_proto::io::StreamId(stream), input);
+        house.node.handle_stream(house.now, wayhouse_proto::io::StreamId(stream), input);
     }
     while house.node.poll_timeout().is_some_and(|wakeup| wakeup.at <= house.now) {
         house.node.handle_timeout(house.now);

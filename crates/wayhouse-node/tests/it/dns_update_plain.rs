@@ -1,12 +1,13 @@
 //! Plain updates, several for one host, as draft-lemon-stateful-dnssd-00 has them sent.
 
-use wayhouse_node::config::{Network, UpdateDialect};
+use wayhouse_node::config::{Dialects, Network, UpdateDialect};
 use wayhouse_proto::crypto::fingerprint;
+use wayhouse_proto::io::{Meta, SocketId};
 use wayhouse_registry::{Credentials, EntryId, Lease, Origin, Registrant, Restored, ServiceHost};
 use wayhouse_wire::dns::{Message, Name, Rcode, Rtype};
 
-use crate::house::{House, LAMP};
-use crate::requester::{Granted, Requester, house, house_with, requester};
+use crate::house::{House, LAMP, meta};
+use crate::requester::{Granted, Requester, SENSOR, house, house_with, requester};
 
 const NSUPDATE: &[u8] = include_bytes!("../../../wayhouse-wire/vectors/sig0/nsupdate-sig0.bin");
 /// The key that made it.
@@ -15,7 +16,7 @@ const NSUPDATE_KEY: &str = "2fe0119a0c00505926ebabb0b8e6f548def3e91d5e5186133a82
 
 fn plain_house() -> House {
     house_with(|config| {
-        config.dns.update_dialect = UpdateDialect::StatefulDnssd;
+        config.dns.dialects.updates = UpdateDialect::StatefulDnssd;
         config.dns.reverse.push(Network { address: "2001:db8::".parse().unwrap(), prefix_length: 32 });
     })
 }
@@ -42,6 +43,25 @@ fn sr30_sr32_a_stateful_house_is_found() {
     assert_eq!(other.rcode("_mldnssd.services.home.arpa", Rtype::PTR), Rcode::NXDOMAIN);
 }
 
+/// A listener for those who follow the draft: the others take from nobody what SRP does not know.
+#[test]
+fn each_listener_takes_updates_of_its_own_text() {
+    let mut house = house_with(|config| {
+        let draft = Dialects { updates: UpdateDialect::StatefulDnssd, ..config.dns.dialects };
+        config.dns.listeners = vec![config.dns.dialects, draft];
+    });
+    let mut sent = |listener| {
+        let mut out = Vec::new();
+        let meta = Meta { socket: SocketId::Dns(listener), ..meta(SENSOR) };
+        house.node.handle_datagram(house.now, &meta, &plain(1, FIRST).bytes());
+        house.node.poll_transmit(&mut out).map(|_| Granted::read(&out).rcode)
+    };
+    assert_eq!(sent(0), Some(Rcode::REFUSED));
+    assert_eq!(sent(2), Some(Rcode::REFUSED), "one without a place follows the text of all");
+    assert_eq!(sent(1), Some(Rcode::NOERROR));
+    assert_eq!(house.rcode("_mldnssd.services.home.arpa", Rtype::PTR), Rcode::NOERROR, "that it is taken can be found");
+}
+
 #[test]
 fn sr38_a_host_registers_step_by_step_with_its_key() {
     let mut house = plain_house();
@@ -59,7 +79,7 @@ fn sr38_a_host_registers_step_by_step_with_its_key() {
     assert_eq!(sent(&mut house, 2, second), Rcode::REFUSED);
     assert_eq!(sent(&mut house, 2, FIRST), Rcode::YXDOMAIN);
     let unsigned = plain(1, second).unsigned();
-    let answer = house.dns_datagram(crate::requester::SENSOR, &unsigned).expect("an answer");
+    let answer = house.dns_datagram(SENSOR, &unsigned).expect("an answer");
     assert_eq!(Granted::read(&answer).rcode, Rcode::REFUSED);
     assert_eq!(house.node.counters().last_change, before);
     // A name for people.
@@ -153,9 +173,7 @@ fn prerequisites_are_met_or_nothing_is_done() {
 fn a_repeated_update_is_answered_as_the_first_was() {
     let mut house = plain_house();
     let bytes = plain(1, FIRST).bytes();
-    let sent = |house: &mut House| {
-        Granted::read(&house.dns_datagram(crate::requester::SENSOR, &bytes).expect("an answer")).rcode
-    };
+    let sent = |house: &mut House| Granted::read(&house.dns_datagram(SENSOR, &bytes).expect("an answer")).rcode;
     assert_eq!(sent(&mut house), Rcode::NOERROR);
     let change = house.node.counters().last_change;
     assert_eq!(sent(&mut house), Rcode::NOERROR, "though its prerequisite does not hold any more");
@@ -190,7 +208,7 @@ fn what_has_no_host_is_refused() {
 #[test]
 fn sr38_a_captured_update_is_verified_with_the_key_that_is_stored() {
     let mut house = house_with(|config| {
-        config.dns.update_dialect = UpdateDialect::StatefulDnssd;
+        config.dns.dialects.updates = UpdateDialect::StatefulDnssd;
         config.dns.zones = vec![Name::parse("upd.example").unwrap()];
     });
     let key: Vec<u8> = (0..NSUPDATE_KEY.len())
@@ -228,7 +246,7 @@ fn sr38_a_captured_update_is_verified_with_the_key_that_is_stored() {
     let inception = u64::from(Message::decode(NSUPDATE).unwrap().sig0().unwrap().inception);
     let sent = |house: &mut House, wall_s| {
         house.node.set_wall_clock(house.now, wall_s);
-        Granted::read(&house.dns_datagram(crate::requester::SENSOR, NSUPDATE).expect("an answer")).rcode
+        Granted::read(&house.dns_datagram(SENSOR, NSUPDATE).expect("an answer")).rcode
     };
     assert_eq!(sent(&mut house, inception + 2_000), Rcode::REFUSED);
     assert_eq!(sent(&mut house, inception + 10), Rcode::NOERROR);

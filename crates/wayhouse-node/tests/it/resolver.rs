@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use wayhouse_node::Node;
+use wayhouse_node::config::{Dialects, Transport};
 use wayhouse_proto::io::{Destination, Meta, SocketId, StreamId, StreamInput};
 use wayhouse_wire::dns::compressor::Opt;
 use wayhouse_wire::dns::{
@@ -173,9 +174,11 @@ impl House {
     }
     /// Opens a connection.
     pub fn open_dns(&mut self, stream: u64) {
-        let (remote, local) = (PHONE.parse().unwrap(), "[2001:db8::53]:8053".parse().unwrap());
-        let input = StreamInput::Opened { remote, local, is_initiator: false };
-        self.node.handle_dns_stream(self.now, StreamId(stream), input);
+        self.open_dns_as(stream, Transport::Tcp, Dialects::default());
+    }
+    /// Opens a connection to a listener that follows some texts.
+    pub fn open_dns_as(&mut self, stream: u64, transport: Transport, dialects: Dialects) {
+        self.node.open_dns_stream(self.now, StreamId(stream), PHONE.parse().unwrap(), transport, dialects);
     }
     /// Sends octets on a connection; what comes back on it, and whether it was closed.
     pub fn dns_octets(&mut self, stream: u64, bytes: &[u8]) -> (Vec<u8>, bool) {

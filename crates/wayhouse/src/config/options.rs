@@ -7,10 +7,10 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use wayhouse_node::config::{AnonymousPolicy, Network, Push, UpdateDialect, Updates};
+use wayhouse_node::config::{AnonymousPolicy, Network, Push, Updates};
 use wayhouse_proto::coap::endpoint::Amplification;
-use wayhouse_wire::dialect::{DsoDialect, PushDialect};
 
+use super::dns_listener::{PUSH_DIALECTS, SESSION_DIALECTS, UPDATE_DIALECTS};
 use super::{LogFormat, Settings};
 
 /// One option.
@@ -276,8 +276,12 @@ macro_rules! setting {
     };
 }
 
+/// What a DNS listener may look like.
+const DNS_LISTENER_HINT: &str =
+    "write an address and a port, such as 0.0.0.0:8053 or [::]:8053+push-10, or off; check-config --example tells more";
+
 /// A table of words and what they stand for.
-type Words<T> = [(&'static str, T)];
+pub type Words<T> = [(&'static str, T)];
 
 const AMPLIFICATION: &Words<Amplification> =
     &[("off", Amplification::Off), ("global", Amplification::Global), ("all", Amplification::All)];
@@ -291,16 +295,7 @@ const LEVELS: &Words<tracing::Level> = &[
     ("trace", tracing::Level::TRACE),
 ];
 const UPDATES: &Words<Updates> = &[("signed", Updates::Signed), ("off", Updates::Off)];
-const UPDATE_DIALECTS: &Words<UpdateDialect> =
-    &[("srp", UpdateDialect::Srp), ("stateful-dnssd", UpdateDialect::StatefulDnssd)];
 const PUSH: &Words<Push> = &[("tls", Push::Tls), ("plain", Push::Plain)];
-const PUSH_DIALECTS: &Words<PushDialect> =
-    &[("rfc8765", PushDialect::Rfc8765), ("push-10", PushDialect::Push10), ("push-12", PushDialect::Push12)];
-const DSO_DIALECTS: &Words<DsoDialect> = &[
-    ("rfc8490", DsoDialect::Rfc8490),
-    ("session-signal-02", DsoDialect::SessionSignal02),
-    ("session-signal-03", DsoDialect::SessionSignal03),
-];
 const FORMATS: &Words<LogFormat> = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 
 fn word_of<T: PartialEq>(words: &Words<T>, wanted: &T) -> Value {
@@ -560,12 +555,13 @@ pub const OPTIONS: &[Setting] = &[
         |settings, value| {
             settings.dns.listen = match value.items() {
                 [off] if off == "off" => Vec::new(),
-                _ => parse_all(value, "write an address and a port, such as 0.0.0.0:8053 or [::]:8053, or off")?,
+                _ => parse_all(value, DNS_LISTENER_HINT)?,
             };
             Ok(())
         },
         "Addresses and ports for DNS over UDP and TCP, or off. The port is one that needs no privileges: have the resolver",
-        "of the network ask here for the zones below, or listen on port 53."
+        "of the network ask here for the zones below, or listen on port 53. Where one is for older clients, the dialects it",
+        "follows instead of those below stand behind it, such as \"0.0.0.0:8054+push-10+session-signal-02\"."
     ),
     setting!(
         "dns.tls_listen",
@@ -579,12 +575,12 @@ pub const OPTIONS: &[Setting] = &[
             settings.dns.tls_listen = match value.items() {
                 [] => None,
                 [off] if off == "off" => Some(Vec::new()),
-                _ => Some(parse_all(value, "write an address and a port, such as 0.0.0.0:853 or [::]:853, or off")?),
+                _ => Some(parse_all(value, DNS_LISTENER_HINT)?),
             };
             Ok(())
         },
-        "Addresses and ports for DNS over TLS (RFC 7858), or off. Empty: those of listen, with the port 800 above, as 853 is",
-        "above 53."
+        "Addresses and ports for DNS over TLS (RFC 7858), or off; dialects may stand behind them as above. Empty: those of",
+        "listen, with the port 800 above, as 853 is above 53."
     ),
     setting!(
         "dns.tls_certificate",
@@ -693,9 +689,9 @@ pub const OPTIONS: &[Setting] = &[
     setting!(
         "dns.push_dialect",
         Kind::Choice(&["rfc8765", "push-10", "push-12"]),
-        |settings| word_of(PUSH_DIALECTS, &settings.node.dns.push_dialect),
+        |settings| word_of(PUSH_DIALECTS, &settings.node.dns.dialects.push),
         |settings, value| {
-            settings.node.dns.push_dialect = of_word(PUSH_DIALECTS, value)?;
+            settings.node.dns.dialects.push = of_word(PUSH_DIALECTS, value)?;
             Ok(())
         },
         "Which text of DNS Push Notifications is spoken: the RFC, or a draft that older clients were built from."
@@ -703,9 +699,9 @@ pub const OPTIONS: &[Setting] = &[
     setting!(
         "dns.session_dialect",
         Kind::Choice(&["rfc8490", "session-signal-02", "session-signal-03"]),
-        |settings| word_of(DSO_DIALECTS, &settings.node.dns.dso_dialect),
+        |settings| word_of(SESSION_DIALECTS, &settings.node.dns.dialects.sessions),
         |settings, value| {
-            settings.node.dns.dso_dialect = of_word(DSO_DIALECTS, value)?;
+            settings.node.dns.dialects.sessions = of_word(SESSION_DIALECTS, value)?;
             Ok(())
         },
         "Which text of DNS Stateful Operations is spoken."
@@ -723,9 +719,9 @@ pub const OPTIONS: &[Setting] = &[
     setting!(
         "dns.update_dialect",
         Kind::Choice(&["srp", "stateful-dnssd"]),
-        |settings| word_of(UPDATE_DIALECTS, &settings.node.dns.update_dialect),
+        |settings| word_of(UPDATE_DIALECTS, &settings.node.dns.dialects.updates),
         |settings, value| {
-            settings.node.dns.update_dialect = of_word(UPDATE_DIALECTS, value)?;
+            settings.node.dns.dialects.updates = of_word(UPDATE_DIALECTS, value)?;
             Ok(())
         },
         "Which updates are taken: those of SRP, or besides plain ones that are signed, as draft-lemon-stateful-dnssd and",

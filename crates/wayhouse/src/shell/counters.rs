@@ -82,7 +82,7 @@ impl ShellCounters {
     pub fn of(&self, service: Service) -> &StreamCounts {
         match service {
             Service::Coap => &self.coap_streams,
-            Service::Dns | Service::DnsOverTls => &self.dns_streams,
+            Service::Dns(_) | Service::DnsOverTls(_) => &self.dns_streams,
         }
     }
 }

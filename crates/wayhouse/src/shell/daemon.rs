@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
-use wayhouse_node::config::{Group, Interfaces};
+use wayhouse_node::config::{Dialects, Group, Interfaces};
 use wayhouse_node::{GroupRefused, Node};
 use wayhouse_registry::ChangeNumber;
 
@@ -175,6 +175,7 @@ impl Daemon {
         } else if config.dns.addresses.is_empty() {
             config.dns.addresses = own_addresses(&served.dns);
         }
+        config.dns.listeners = served.dns_dialects;
         config.dns.tls_port = served.dns_tls.first().map(SocketAddr::port);
         // All listeners have one port, or clients are told that of the first.
         config.dns.tcp_port = served.dns.first().map(SocketAddr::port);
@@ -253,6 +254,8 @@ struct Served {
     tcp: Vec<SocketAddr>,
     dns: Vec<SocketAddr>,
     dns_tls: Vec<SocketAddr>,
+    /// What all DNS listeners follow, in the order in which they were opened.
+    dns_dialects: Vec<Dialects>,
     /// The port of each UDP listener.
     listener_ports: Vec<u16>,
 }
@@ -273,6 +276,7 @@ fn listen(settings: &Settings, may_skip_families: bool, counters: &Arc<ShellCoun
         tcp: Vec::new(),
         dns: Vec::new(),
         dns_tls: Vec::new(),
+        dns_dialects: Vec::new(),
         listener_ports: Vec::new(),
     };
     let mut joins = false;
@@ -337,9 +341,13 @@ fn named_interfaces(groups: &[Group]) -> BTreeMap<IpAddr, Vec<String>> {
 
 /// Opens the DNS listeners, one port for both transports at each address.
 fn listen_for_dns(settings: &Settings, may_skip_families: bool, served: &mut Served) -> Result<(), StartError> {
-    for &address in &settings.dns.listen {
-        match listen_for_dns_at(address, served) {
-            Ok(bound) => served.dns.push(bound),
+    for listener in &settings.dns.listen {
+        let (address, dialects) = (listener.address, listener.dialects(settings.node.dns.dialects));
+        match listen_for_dns_at(address, dialects, served) {
+            Ok(bound) => {
+                served.dns.push(bound);
+                served.dns_dialects.push(dialects);
+            }
             Err(error) if may_skip_families && is_family_missing(&error) => {
                 tracing::warn!(%address, %error, "not served");
             }
@@ -349,15 +357,15 @@ fn listen_for_dns(settings: &Settings, may_skip_families: bool, served: &mut Ser
     Ok(())
 }
 
-fn listen_for_dns_at(address: SocketAddr, served: &mut Served) -> io::Result<SocketAddr> {
+fn listen_for_dns_at(address: SocketAddr, dialects: Dialects, served: &mut Served) -> io::Result<SocketAddr> {
     if address.port() != 0 {
-        served.streams.listen(address, Service::Dns)?;
+        served.streams.listen(address, Service::Dns(dialects))?;
         return served.sockets.listen_for_dns(address);
     }
     // TCP first: most connections of others hold ports there, and a port that is free for it is mostly free for UDP.
     let mut outcome = Err(io::ErrorKind::AddrInUse.into());
     for _ in 0..PORT_TRIALS {
-        let bound = served.streams.listen(address, Service::Dns)?;
+        let bound = served.streams.listen(address, Service::Dns(dialects))?;
         outcome = served.sockets.listen_for_dns(bound);
         if outcome.is_ok() {
             break;

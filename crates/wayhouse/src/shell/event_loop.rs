@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Interval;
+use wayhouse_node::config::Transport;
 use wayhouse_node::face::operator::asking::{AskId, GroupAnswer};
 use wayhouse_node::{Command, Event, Node, Reply};
 use wayhouse_proto::io::{Destination, StreamId, StreamInput, Transmit};
@@ -291,8 +292,12 @@ impl EventLoop {
                     let opened = StreamInput::Opened { remote, local, is_initiator: false };
                     match service {
                         Service::Coap => node.handle_stream(self.now, id, opened),
-                        Service::Dns => node.handle_dns_stream(self.now, id, opened),
-                        Service::DnsOverTls => node.handle_dns_tls_stream(self.now, id, opened),
+                        Service::Dns(dialects) => {
+                            node.open_dns_stream(self.now, id, remote, Transport::Tcp, dialects);
+                        }
+                        Service::DnsOverTls(dialects) => {
+                            node.open_dns_stream(self.now, id, remote, Transport::Tls, dialects);
+                        }
                     }
                 }
                 StreamEvent::Data(id) => node.handle_stream(self.now, id, StreamInput::Data(streams.received())),

@@ -28,6 +28,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll::EventFlags;
+use wayhouse_node::config::Dialects;
 use wayhouse_proto::io::StreamId;
 
 use super::counters::ShellCounters;
@@ -67,10 +68,10 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 pub enum Service {
     /// CoAP over TCP.
     Coap,
-    /// DNS over TCP.
-    Dns,
+    /// DNS over TCP, as these texts have it.
+    Dns(Dialects),
     /// DNS over TLS. It shares its bounds with DNS over TCP.
-    DnsOverTls,
+    DnsOverTls(Dialects),
 }
 
 /// How many connections may be open at a time, so that neither service starves the other, nor one peer all others.
@@ -509,7 +510,7 @@ impl Streams {
         }
         match connection.service {
             Service::Coap => self.coap_open -= 1,
-            Service::Dns | Service::DnsOverTls => {
+            Service::Dns(_) | Service::DnsOverTls(_) => {
                 self.dns_open -= 1;
                 let address = connection.remote.ip().to_canonical();
                 if let Some(count) = self.dns_open_by_address.get_mut(&address) {

@@ -81,7 +81,6 @@ impl Wish {
 /// Who wants to hear of which names.
 #[derive(Debug)]
 pub(super) struct Push {
-    dialect: PushDialect,
     limits: PushLimits,
     /// By name in lower case, and by connection: how many subscriptions.
     interests: BTreeMap<Box<[u8]>, BTreeMap<StreamId, u32>>,
@@ -92,6 +91,8 @@ pub(super) struct Push {
 /// What a connection has to do with pushing.
 #[derive(Debug)]
 pub(super) struct Listening {
+    /// Which text its listener follows.
+    dialect: PushDialect,
     subscriptions: Subscriptions,
     /// What is to be told.
     gathered: Gathered,
@@ -105,15 +106,18 @@ pub(super) struct Telling<'t> {
     pub(super) out: &'t mut Vec<u8>,
 }
 
-impl Push {
-    pub(super) fn new(dialect: PushDialect) -> Push {
-        Push { dialect, limits: PushLimits::default(), interests: BTreeMap::new(), subscriptions: 0 }
+impl Listening {
+    pub(super) fn new(dialect: PushDialect) -> Listening {
+        Listening { dialect, subscriptions: Subscriptions::new(dialect), gathered: Gathered::default() }
     }
     pub(super) fn dialect(&self) -> PushDialect {
         self.dialect
     }
-    pub(super) fn listening(&self) -> Listening {
-        Listening { subscriptions: Subscriptions::new(self.dialect), gathered: Gathered::default() }
+}
+
+impl Push {
+    pub(super) fn new() -> Push {
+        Push { limits: PushLimits::default(), interests: BTreeMap::new(), subscriptions: 0 }
     }
     /// Whether anybody wants to hear anything.
     pub(super) fn has_interests(&self) -> bool {
@@ -135,7 +139,7 @@ impl Push {
                 let gone = subscription.and_then(|subscription| listening.subscriptions.remove(subscription));
                 if let Some(gone) = &gone {
                     self.drop_interest(stream, &gone.name);
-                    if !self.dialect.unsubscribes_by_message_id() {
+                    if !listening.dialect.unsubscribes_by_message_id() {
                         session.release(gone.id);
                     }
                 }
@@ -145,7 +149,7 @@ impl Push {
                     (Some(_), None) => Rcode::NXDOMAIN,
                     (Some(_), Some(_)) => Rcode::NOERROR,
                 };
-                if self.dialect.is_acknowledged() {
+                if listening.dialect.is_acknowledged() {
                     respond(telling, session, id, rcode);
                 } else if subscription.is_none() {
                     session.abort("a malformed UNSUBSCRIBE");
@@ -157,7 +161,7 @@ impl Push {
                     Some(name) if find(telling.index, name) == Found::Outside => Rcode::NOTAUTH,
                     Some(_) => Rcode::NOERROR,
                 };
-                if self.dialect.is_acknowledged() {
+                if listening.dialect.is_acknowledged() {
                     respond(telling, session, id, rcode);
                 } else if name.is_none() {
                     session.abort("a malformed RECONFIRM");
@@ -253,13 +257,14 @@ impl Push {
     /// Tells what was gathered for a connection (PU20–PU24).
     pub(super) fn tell(&self, telling: &mut Telling<'_>, session: &mut Session, listening: &mut Listening) {
         let index = telling.index;
-        listening.gathered.condense(self.dialect, |name, rtype, _| left(index, name, rtype));
+        let dialect = listening.dialect;
+        listening.gathered.condense(dialect, |name, rtype, _| left(index, name, rtype));
         while !listening.gathered.is_empty() {
             let (gathered, compressor) = (&mut listening.gathered, &mut *telling.compressor);
             let fill = |writer: &mut wayhouse_wire::dns::DsoWriter<'_>| {
-                gathered.write(writer, self.dialect, compressor);
+                gathered.write(writer, dialect, compressor);
             };
-            let outcome = if self.dialect.is_acknowledged() {
+            let outcome = if dialect.is_acknowledged() {
                 session.request(telling.now, dso_type::PUSH, telling.out, fill).map(drop)
             } else {
                 session.tell(telling.now, dso_type::PUSH, telling.out, fill)

@@ -11,13 +11,13 @@ use wayhouse_proto::dns::push;
 use wayhouse_proto::io::{Destination, StreamId, Transmit, Wakeup};
 use wayhouse_wire::dns::{Flags, Header, Message, Opcode, Rcode};
 
+use super::Counters;
 use super::authority::{self, Way};
 use super::composer::Composer;
 use super::index::{Index, RecordChange};
 use super::push::{Listening, Push, Telling, Wish};
 use super::update::{self, Outcome};
-use super::{Counters, Transport};
-use crate::config;
+use crate::config::{self, Dialects, Transport, UpdateDialect};
 use crate::limits::{
     DNS_STREAM_IDLE, DNS_STREAM_OCTETS_HELD_MAX, DNS_STREAM_OCTETS_PER_CALL, DNS_TELLINGS_PER_CALL, DNS_TURNS_PER_CALL,
 };
@@ -32,9 +32,10 @@ pub(super) struct Streams {
     table: BTreeMap<StreamId, Stream>,
     /// When each wants to be woken: not later than it must be.
     turns: BTreeSet<(Instant, StreamId)>,
-    /// Of sessions over TCP, and of those over TLS.
-    plain: Arc<Settings>,
-    protected: Arc<Settings>,
+    /// Whether changes may be told in the clear.
+    tells_in_the_clear: bool,
+    /// Of the sessions, by how they are reached and what their listeners follow: as many as there are kinds of listeners.
+    settings: Vec<(Transport, Dialects, Arc<Settings>)>,
     /// How many there may be.
     streams_max: usize,
     udp_octets_max: u16,
@@ -59,6 +60,8 @@ enum Due {
 struct Stream {
     session: Session,
     transport: Transport,
+    /// Which text its updates may follow.
+    updates: UpdateDialect,
     listening: Listening,
     /// Who is at the other end.
     remote: SocketAddr,
@@ -117,8 +120,8 @@ pub(super) struct Parts<'p> {
     pub(super) counts: &'p mut Counters,
 }
 
-/// Decides about an update from somewhere.
-pub(super) type Decide<'d> = &'d mut dyn FnMut(SocketAddr, &Message<'_>) -> Option<Outcome>;
+/// Decides about an update from somewhere that may follow some text.
+pub(super) type Decide<'d> = &'d mut dyn FnMut(SocketAddr, UpdateDialect, &Message<'_>) -> Option<Outcome>;
 
 /// What became of a connection that was served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,22 +147,14 @@ impl Stream {
 
 impl Streams {
     pub(super) fn new(config: &config::Dns) -> Streams {
-        // PU1: no change is told in the clear, unless the configuration says that it may.
-        let pushing = push::operations(config.push_dialect);
-        let in_the_clear = match config.push {
-            config::Push::Tls => &[][..],
-            config::Push::Plain => pushing,
-        };
-        let settings =
-            |operations| Arc::new(Settings { dialect: config.dso_dialect, operations, ..Settings::default() });
         Streams {
             table: BTreeMap::new(),
             turns: BTreeSet::new(),
-            plain: settings(in_the_clear),
-            protected: settings(pushing),
+            tells_in_the_clear: config.push == config::Push::Plain,
+            settings: Vec::new(),
             streams_max: config.streams_max,
             udp_octets_max: config.udp_octets_max,
-            push: Push::new(config.push_dialect),
+            push: Push::new(),
             rounds: VecDeque::new(),
             answer: Vec::new(),
         }
@@ -171,20 +166,43 @@ impl Streams {
         self.table.len()
     }
     /// Takes a connection; false when there are as many as may be.
-    pub(super) fn open(&mut self, now: Instant, id: StreamId, transport: Transport, remote: SocketAddr) -> bool {
+    pub(super) fn open(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        remote: SocketAddr,
+        transport: Transport,
+        dialects: Dialects,
+    ) -> bool {
         if self.table.len() >= self.streams_max {
             return false;
         }
-        let settings = match transport {
-            Transport::Tcp => &self.plain,
-            Transport::Tls => &self.protected,
+        let stream = Stream {
+            session: Session::new(now, Role::Server, self.settings_for(transport, dialects)),
+            transport,
+            updates: dialects.updates,
+            listening: Listening::new(dialects.push),
+            remote,
+            used: now,
+            is_unfinished: false,
+            turn: None,
         };
-        let session = Session::new(now, Role::Server, Arc::clone(settings));
-        let listening = self.push.listening();
-        let stream = Stream { session, transport, listening, remote, used: now, is_unfinished: false, turn: None };
         self.table.insert(id, stream);
         self.plan(now, id);
         true
+    }
+    /// What sessions of a listener have in common.
+    fn settings_for(&mut self, transport: Transport, dialects: Dialects) -> Arc<Settings> {
+        let mut known = self.settings.iter();
+        if let Some((.., settings)) = known.find(|known| (known.0, known.1) == (transport, dialects)) {
+            return Arc::clone(settings);
+        }
+        // PU1: no change is told in the clear, unless the configuration says that it may.
+        let tells = transport == Transport::Tls || self.tells_in_the_clear;
+        let operations = if tells { push::operations(dialects.push) } else { &[] };
+        let settings = Arc::new(Settings { dialect: dialects.sessions, operations, ..Settings::default() });
+        self.settings.push((transport, dialects, Arc::clone(&settings)));
+        settings
     }
     /// Takes octets that arrived.
     pub(super) fn take(&mut self, id: StreamId, bytes: &[u8]) {
@@ -231,7 +249,7 @@ impl Streams {
                             let octets_max = self.udp_octets_max;
                             let pads = stream.transport == Transport::Tls;
                             let way = Way { octets_max, is_datagram: false, is_curt: false, cookie: None, pads };
-                            let Some(outcome) = decide(stream.remote, &query) else { continue };
+                            let Some(outcome) = decide(stream.remote, stream.updates, &query) else { continue };
                             parts.counts.note_update(outcome);
                             update::answer(&mut parts.composer.compressor, &query, outcome, way, &mut self.answer);
                             served.durable_after = served.durable_after.max(outcome.durable_after);
@@ -255,7 +273,7 @@ impl Streams {
                     Due::Answer
                 }
                 Some(Happened::Request { dso_type, message, .. } | Happened::Unidirectional { dso_type, message }) => {
-                    Due::Wish(Wish::read(dso_type, &message, self.push.dialect()))
+                    Due::Wish(Wish::read(dso_type, &message, stream.listening.dialect()))
                 }
                 // In the drafts a PUSH is answered, and an error ends the session.
                 Some(Happened::Response { rcode, .. }) if rcode != Rcode::NOERROR => Due::Wish(Wish::Refuse),

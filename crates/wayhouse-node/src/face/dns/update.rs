@@ -58,6 +58,8 @@ pub(super) struct Desk<'d> {
     pub(super) now: Instant,
     /// Who sent the update.
     pub(super) from: SocketAddr,
+    /// Which text it may follow, where it arrived.
+    pub(super) dialect: UpdateDialect,
     pub(super) config: &'d config::Dns,
     pub(super) registry: &'d mut Registry,
     pub(super) claims: &'d Claims,
@@ -159,7 +161,7 @@ impl Registrar {
         }
         let update = Update::of(*message).map_err(|fault| Fault::Form(fault.into()))?;
         // SR12: what is no registration may be one of another text, where the configuration says so.
-        let is_plain_taken = desk.config.update_dialect == UpdateDialect::StatefulDnssd;
+        let is_plain_taken = desk.dialect == UpdateDialect::StatefulDnssd;
         let is_forward = is_registration_zone(desk.config, update.zone());
         if update.class() != Class::IN || !(is_forward || is_plain_taken && desk.index.is_apex(update.zone())) {
             return Err(Fault::OtherZone);

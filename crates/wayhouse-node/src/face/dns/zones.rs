@@ -7,7 +7,7 @@ use wayhouse_wire::dns::{Name, NameRef, Rtype};
 
 use super::index::Index;
 use super::naming::Claims;
-use crate::config::{self, Network, UpdateDialect};
+use crate::config::{self, Network};
 
 /// The label of this server in each zone.
 const SERVER_LABEL: &[u8] = b"ns";
@@ -106,7 +106,7 @@ fn enter_registrar(index: &mut Index, config: &config::Dns, zone: &Name, server:
 
 /// SR30, SR32: that names are kept here statefully, and in which zones those of addresses are.
 fn enter_detection(index: &mut Index, config: &config::Dns, zone: &Name) {
-    if !config.takes_updates() || config.update_dialect != UpdateDialect::StatefulDnssd {
+    if !config.takes_plain_updates() {
         return;
     }
     let mut point = |label: &[u8], target: &Name| {

@@ -103,12 +103,13 @@ fn data_directory_is_found() {
 fn tls_follows_the_addresses_of_dns_unless_it_has_its_own() {
     let check = |flags: &[(&str, &str, &[&str])], expected: &[&str]| {
         let (layers, _directory) = layers(None, &[HOME], flags);
-        let addresses = resolve(&layers).unwrap().settings.dns.tls_addresses();
+        let addresses = resolve(&layers).unwrap().settings.dns.tls_listeners();
         assert_eq!(addresses.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
     };
     check(&[], &["[::]:8853", "0.0.0.0:8853"]);
     check(&[("--dns", "dns.listen", &["192.0.2.1:53"])], &["192.0.2.1:853"]);
     check(&[("--dns", "dns.listen", &["127.0.0.1:0"])], &["127.0.0.1:0"]);
+    check(&[("--dns", "dns.listen", &["192.0.2.1:53+push-10"])], &["192.0.2.1:853+push-10"]);
     check(&[("--dns", "dns.listen", &["off"])], &[]);
     check(&[("--set", "dns.tls_listen", &["off"])], &[]);
     check(&[("--set", "dns.tls_listen", &["192.0.2.1:8853"])], &["192.0.2.1:8853"]);

@@ -14,8 +14,8 @@ pub(super) fn listen(
     may_skip_families: bool,
     served: &mut Served,
 ) -> Result<Option<String>, StartError> {
-    let addresses = settings.dns.tls_addresses();
-    if addresses.is_empty() || served.dns.is_empty() {
+    let listeners = settings.dns.tls_listeners();
+    if listeners.is_empty() || served.dns.is_empty() {
         return Ok(None);
     }
     let identity = match (&settings.dns.tls_certificate, &settings.dns.tls_key) {
@@ -24,9 +24,13 @@ pub(super) fn listen(
     };
     let fault = |error: ErrorStack| StartError::System { what: "TLS", error: error.into() };
     served.streams.set_tls(TlsServer::new(&identity).map_err(fault)?);
-    for address in addresses {
-        match served.streams.listen(address, Service::DnsOverTls) {
-            Ok(bound) => served.dns_tls.push(bound),
+    for listener in listeners {
+        let (address, dialects) = (listener.address, listener.dialects(settings.node.dns.dialects));
+        match served.streams.listen(address, Service::DnsOverTls(dialects)) {
+            Ok(bound) => {
+                served.dns_tls.push(bound);
+                served.dns_dialects.push(dialects);
+            }
             Err(error) if may_skip_families && is_family_missing(&error) => {
                 tracing::warn!(%address, %error, "not served");
             }

@@ -55,8 +55,8 @@ impl Streams {
 
     fn open(&mut self, now: Instant, socket: OwnedFd, remote: SocketAddr, service: Service) {
         let session = match service {
-            Service::Coap | Service::Dns => None,
-            Service::DnsOverTls => match self.tls.as_ref().map(tls::TlsServer::accept) {
+            Service::Coap | Service::Dns(_) => None,
+            Service::DnsOverTls(_) => match self.tls.as_ref().map(tls::TlsServer::accept) {
                 Some(Ok(session)) => Some(Box::new(session)),
                 // The library is out of memory.
                 Some(Err(_)) | None => return self.counters.tls_failed.add(1),
@@ -73,7 +73,7 @@ impl Streams {
         self.connections.insert(id, connection);
         match service {
             Service::Coap => self.coap_open += 1,
-            Service::Dns | Service::DnsOverTls => {
+            Service::Dns(_) | Service::DnsOverTls(_) => {
                 self.dns_open += 1;
                 *self.dns_open_by_address.entry(remote.ip().to_canonical()).or_default() += 1;
             }

@@ -19,7 +19,7 @@ struct World {
 impl World {
     fn new(bounds: Bounds, service: Service) -> World {
         let mut streams = Streams::new(bounds, Arc::default()).unwrap();
-        if service == Service::DnsOverTls {
+        if matches!(service, Service::DnsOverTls(_)) {
             let directory = tempfile::tempdir().unwrap();
             let names = Names { server: None, addresses: Vec::new() };
             let identity = Identity::own(directory.path(), &names).unwrap();
@@ -147,7 +147,7 @@ async fn connections_beyond_the_bound_are_closed() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn ds55_an_address_has_several_connections_but_not_all() {
-    let mut world = World::new(Bounds { dns_per_address: 2, ..BOUNDS }, Service::Dns);
+    let mut world = World::new(Bounds { dns_per_address: 2, ..BOUNDS }, Service::Dns(Dialects::default()));
     let peers: Vec<_> = (0..2).map(|_| TcpStream::connect(world.address).unwrap()).collect();
     let first = world.opened().await;
     world.opened().await;
@@ -277,7 +277,7 @@ fn over_tls(address: SocketAddr) -> SslStream<TcpStream> {
 
 #[tokio::test(flavor = "current_thread")]
 async fn octets_pass_over_tls_in_one_record_or_many() {
-    let mut world = World::new(BOUNDS, Service::DnsOverTls);
+    let mut world = World::new(BOUNDS, Service::DnsOverTls(Dialects::default()));
     let (id, mut peer) = world.connected_over_tls().await;
     assert_eq!(world.streams.counters.tls_established.get(), 1);
     peer.write_all(b"one").unwrap();
@@ -318,7 +318,7 @@ async fn octets_pass_over_tls_in_one_record_or_many() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn pu31_close_notify_of_a_client_is_answered_and_told() {
-    let mut world = World::new(BOUNDS, Service::DnsOverTls);
+    let mut world = World::new(BOUNDS, Service::DnsOverTls(Dialects::default()));
     let (id, mut peer) = world.connected_over_tls().await;
     peer.write_all(b"last question").unwrap();
     peer.shutdown().unwrap();
@@ -331,7 +331,7 @@ async fn pu31_close_notify_of_a_client_is_answered_and_told() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_connection_without_a_handshake_ends_in_time_and_is_not_told() {
-    let mut world = World::new(BOUNDS, Service::DnsOverTls);
+    let mut world = World::new(BOUNDS, Service::DnsOverTls(Dialects::default()));
     let address = world.address;
     let silent = TcpStream::connect(address).unwrap();
     let mut garbage = TcpStream::connect(address).unwrap();
@@ -352,7 +352,7 @@ async fn a_connection_without_a_handshake_ends_in_time_and_is_not_told() {
 /// DS52, DS53, PU6: a client that wants to come back gets a ticket, one that allows no early data.
 #[tokio::test(flavor = "current_thread")]
 async fn ds52_ds53_pu6_tickets_allow_no_early_data() {
-    let mut world = World::new(BOUNDS, Service::DnsOverTls);
+    let mut world = World::new(BOUNDS, Service::DnsOverTls(Dialects::default()));
     let address = world.address;
     let early_octets = world
         .beside(move || {
@@ -374,7 +374,7 @@ async fn ds52_ds53_pu6_tickets_allow_no_early_data() {
 /// The same over TLS, where what waits is encrypted.
 #[tokio::test(flavor = "current_thread")]
 async fn slow_reader_over_tls_is_shed() {
-    let mut world = World::new(BOUNDS, Service::DnsOverTls);
+    let mut world = World::new(BOUNDS, Service::DnsOverTls(Dialects::default()));
     let (id, peer) = world.connected_over_tls().await;
     let chunk = vec![0; 1 << 16];
     let mut sent = 0;
