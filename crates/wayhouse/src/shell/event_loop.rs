@@ -301,7 +301,12 @@ impl EventLoop {
                     }
                 }
                 StreamEvent::Data(id) => node.handle_stream(self.now, id, StreamInput::Data(streams.received())),
-                StreamEvent::Closed(id) => node.handle_stream(self.now, id, StreamInput::Closed),
+                StreamEvent::Closed(id) => {
+                    if self.held.has_for(id) {
+                        streams.keep(id);
+                    }
+                    node.handle_stream(self.now, id, StreamInput::Closed);
+                }
             }
             self.drain();
         }
@@ -478,6 +483,9 @@ impl EventLoop {
             let transmit = Transmit { to: held.to, octets: held.octets.len(), durable_after: 0 };
             if !self.emit(transmit, start) {
                 self.octets.truncate(start);
+            }
+            if let Some(id) = held::stream_of(transmit.to).filter(|&id| !self.held.has_for(id)) {
+                self.parts.streams.let_go(id);
             }
             if self.outgoing.len() >= OUTGOING_MAX {
                 self.flush();

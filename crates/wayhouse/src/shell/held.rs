@@ -40,6 +40,10 @@ impl Held {
     pub(super) fn must_hold(&self, transmit: &Transmit, durable: u64) -> bool {
         transmit.durable_after > durable || stream_of(transmit.to).is_some_and(|id| self.of_streams.contains_key(&id))
     }
+    /// Whether something waits for a connection.
+    pub(super) fn has_for(&self, id: StreamId) -> bool {
+        self.of_streams.contains_key(&id)
+    }
     /// Keeps a transmission; false when there is no room. Who sent a datagram asks again then; on a connection nothing may
     /// be missing, so that it has to end.
     pub(super) fn hold(&mut self, transmit: &Transmit, octets: &[u8]) -> bool {

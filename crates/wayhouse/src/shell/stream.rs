@@ -304,6 +304,23 @@ impl Streams {
         self.set_deadline(id, now + CLOSE_MAX);
     }
 
+    /// Has a connection that its peer ended stay until [`Streams::let_go`]: an answer is to come that waits for the disk.
+    /// Patience has an end here as well.
+    pub fn keep(&mut self, id: StreamId) {
+        if let Some(connection) = self.connections.get_mut(&id).filter(|connection| connection.phase == Phase::Ending) {
+            connection.is_kept = true;
+        }
+    }
+
+    /// Has a connection end that was kept, after what was sent before.
+    pub fn let_go(&mut self, id: StreamId) {
+        let Some(connection) = self.connections.get_mut(&id).filter(|connection| connection.is_kept) else { return };
+        connection.is_kept = false;
+        if connection.note_unwritten() {
+            self.unwritten.push_back(id);
+        }
+    }
+
     /// Ends a connection at once, by a reset; what waits for it is dropped (DS59).
     pub fn abort(&mut self, id: StreamId) {
         if let Some(connection) = self.connections.get(&id) {
@@ -464,7 +481,7 @@ impl Streams {
                 self.watch(id);
                 self.set_deadline(id, now + LINGER);
             }
-            Written::All if connection.phase == Phase::Ending => self.end(id),
+            Written::All if connection.phase == Phase::Ending && !connection.is_kept => self.end(id),
             Written::All | Written::Part => self.watch(id),
             Written::Broken => self.end(id),
         }

@@ -1,6 +1,8 @@
 //! Hosts that register with the real daemon by signed update, and are still there when it comes back.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::process::Signal;
 use wayhouse_proto::crypto::{Algorithm, SigningKey};
@@ -83,6 +85,23 @@ fn sr26_what_is_registered_by_update_survives_a_kill() {
     assert_eq!(rcode(&over_udp(daemon.dns(), &registration("gone", 3, 60, 60))), Rcode::NOERROR);
     daemon.signal(Signal::TERM);
     assert!(daemon.wait().0.success());
+}
+
+/// Who ends its side behind an update hears what became of it all the same, once it is on disk.
+#[test]
+fn who_ends_its_side_behind_an_update_gets_the_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let daemon = Running::start(directory.path());
+    for (host, key) in [("one", 1), ("two", 2), ("three", 3)] {
+        let mut stream = TcpStream::connect(daemon.dns()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let update = registration(host, key, 3_600, 7_200);
+        stream.write_all(&[&(update.len() as u16).to_be_bytes()[..], &update].concat()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert_eq!(answer.get(2..).map(rcode), Some(Rcode::NOERROR), "{host}");
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ fn nothing_overtakes_what_waits_on_its_connection() {
     let answer = to(Destination::Stream(ONE), 5);
     assert!(held.must_hold(&answer, 4) && !held.must_hold(&answer, 5));
     assert!(held.hold(&answer, b"a"));
+    assert!(held.has_for(ONE) && !held.has_for(OTHER));
     // What acknowledges nothing, and the end, come behind it; other connections and a reset do not wait.
     let (push, close) = (to(Destination::Stream(ONE), 0), to(Destination::CloseStream(ONE), 0));
     assert!(held.must_hold(&push, 4) && held.must_hold(&close, 4));
@@ -24,7 +25,7 @@ fn nothing_overtakes_what_waits_on_its_connection() {
     assert!(held.must_hold(&push, 5), "there is still something before it");
     assert_eq!(&*held.pop(5).unwrap().octets, b"b");
     assert_eq!(held.pop(5).unwrap().to, Destination::CloseStream(ONE));
-    assert!(held.is_empty() && held.of_streams.is_empty() && !held.must_hold(&push, 5));
+    assert!(held.is_empty() && held.of_streams.is_empty() && !held.must_hold(&push, 5) && !held.has_for(ONE));
 }
 
 #[test]

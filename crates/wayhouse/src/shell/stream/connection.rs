@@ -65,6 +65,8 @@ pub(super) struct Connection {
     pub(super) deadline: Option<Instant>,
     /// Whether the poller tells when the socket takes octets.
     pub(super) wants_room: bool,
+    /// Whether it stays although its peer has ended and nothing waits here: what is to come waits elsewhere.
+    pub(super) is_kept: bool,
     /// Whether it stands in the queue of those to write to.
     is_queued: bool,
     /// What is to be encrypted.
@@ -91,6 +93,7 @@ impl Connection {
             phase,
             deadline: None,
             wants_room: false,
+            is_kept: false,
             is_queued: false,
             staged: Vec::new(),
             outbox: Vec::new(),
@@ -170,7 +173,7 @@ impl Connection {
         if let Some(session) = &mut self.session
             && self.phase != Phase::Handshaking
         {
-            let ends = matches!(self.phase, Phase::Closing | Phase::Ending);
+            let ends = matches!(self.phase, Phase::Closing | Phase::Ending) && !self.is_kept;
             if self.outbox.capacity() == 0 && (ends || !self.staged.is_empty()) {
                 self.outbox = buffers.lend();
             }

@@ -136,6 +136,52 @@ async fn a_peer_that_ends_gets_its_answer_and_its_end_is_told_once() {
     world.streams.finish(world.now).await;
 }
 
+/// What waits for the disk leaves although the peer has ended its side, and only then its connection ends.
+#[tokio::test(flavor = "current_thread")]
+async fn a_peer_that_ends_gets_an_answer_that_comes_later() {
+    let (mut world, id, mut peer) = World::connected(BOUNDS).await;
+    peer.write_all(b"question").unwrap();
+    peer.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(world.data().await.0, id);
+    assert_eq!(world.next().await, StreamEvent::Closed(id));
+    world.streams.keep(id);
+    world.flush();
+    world.streams.send(id, b"one, ");
+    world.flush();
+    assert_eq!(world.streams.connections.len(), 1);
+    world.streams.send(id, b"two");
+    world.streams.let_go(id);
+    world.flush();
+    assert_eq!(rest_of(peer).unwrap(), b"one, two");
+    assert!(world.streams.connections.is_empty() && world.streams.waiting == 0);
+    // Where no answer comes, it does not stay for ever.
+    let (mut world, id, peer) = World::connected(BOUNDS).await;
+    peer.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(world.next().await, StreamEvent::Closed(id));
+    world.streams.keep(id);
+    world.flush();
+    world.streams.handle_timeout(world.now + CLOSE_MAX);
+    assert!(world.streams.connections.is_empty());
+}
+
+/// Likewise over TLS: its end is said behind the answer.
+#[tokio::test(flavor = "current_thread")]
+async fn a_peer_that_ends_over_tls_gets_an_answer_that_comes_later() {
+    let mut world = World::new(BOUNDS, Service::DnsOverTls(Dialects::default()));
+    let (id, mut peer) = world.connected_over_tls().await;
+    peer.ssl_write(b"question").unwrap();
+    peer.get_ref().shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(world.data().await.0, id);
+    assert_eq!(world.next().await, StreamEvent::Closed(id));
+    world.streams.keep(id);
+    world.flush();
+    world.streams.send(id, b"answer");
+    world.streams.let_go(id);
+    world.flush();
+    let told = world.beside(move || (rest_of(&mut peer).unwrap(), peer)).await.0;
+    assert_eq!(told, b"answer");
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn connections_beyond_the_bound_are_closed() {
     let (mut world, id, _peer) = World::connected(Bounds { coap: 1, ..BOUNDS }).await;
