@@ -39,6 +39,9 @@ pub struct SettingArgs {
     /// Serve DNS over UDP and TCP on this address and port, or `off`; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     dns: Vec<String>,
+    /// Serve DNS over TLS on this address and port, or `off`; may be repeated. Without it: 800 ports above those of --dns
+    #[arg(long, value_name = "ADDRESS")]
+    dns_tls: Vec<String>,
     /// Serve the page and REST on this address and port, or `off`
     #[arg(long, value_name = "ADDRESS")]
     http: Option<String>,
@@ -77,6 +80,7 @@ impl SettingArgs {
         flag("--data-dir", "store.data_dir", self.data_dir.into_iter().collect());
         flag("--listen", "coap.listen", self.listen);
         flag("--dns", "dns.listen", self.dns);
+        flag("--dns-tls", "dns.tls_listen", self.dns_tls);
         flag("--http", "http.listen", self.http.into_iter().collect());
         flag("--log", "log.level", self.log.into_iter().collect());
         // Variables that are not Unicode are none of ours.

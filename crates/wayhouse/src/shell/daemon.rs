@@ -96,7 +96,7 @@ impl StartError {
                 "is another DNS server running? choose another address with --dns, or --dns off"
             }
             StartError::Listen { what: "DNS over TLS", .. } => {
-                "is another DNS server running? choose another address with --set dns.tls_listen=ADDRESS, or off"
+                "is another DNS server running? choose another address with --dns-tls, or --dns-tls off"
             }
             StartError::Listen { .. } => "is another CoAP server running? choose another address with --listen",
             StartError::Identity(error) => error.hint,
@@ -164,7 +164,7 @@ impl Daemon {
         let counters = Arc::clone(handle.shell_counters());
         let mut served = listen(settings, may_skip.coap, &counters)?;
         listen_for_dns(settings, may_skip.dns, &mut served)?;
-        let dns_tls_pin = dns_over_tls::listen(settings, may_skip.dns_tls, &mut served)?;
+        let (dns_tls_pin, identity) = dns_over_tls::listen(settings, may_skip.dns_tls, &mut served)?.unzip();
         let page = settings.http.listen.map(bind_page).transpose()?;
         let (token, token_file) = admin_token(settings)?;
 
@@ -221,6 +221,7 @@ impl Daemon {
             clock,
             sockets: served.sockets,
             streams: served.streams,
+            identity,
             links: served.links,
             store,
             operations,

@@ -32,6 +32,7 @@ use super::held::{self, Held};
 use super::links::Links;
 use super::store::{Backlog, Store, StoreError};
 use super::stream::{Service, StreamEvent, Streams};
+use super::tls::{TlsServer, identity};
 use super::udp::{Outgoing, Ready, Sockets};
 
 /// Full batches read from one socket in a turn.
@@ -76,7 +77,7 @@ pub enum Input {
 pub enum Signal {
     /// SIGTERM or SIGINT: end gracefully.
     Stop,
-    /// SIGHUP: nothing is re-read while running.
+    /// SIGHUP: certificate and key are read again, nothing else is while running.
     Reload,
 }
 
@@ -100,6 +101,8 @@ pub struct Parts {
     pub sockets: Sockets,
     /// Connections.
     pub streams: Streams,
+    /// Where it comes from who we are over TLS; `None` when nothing is served there.
+    pub identity: Option<identity::Source>,
     /// Links to join groups on; `None` when they cannot be followed or nothing wants to join.
     pub links: Option<Links>,
     /// The running store.
@@ -254,7 +257,7 @@ impl EventLoop {
                 tracing::debug!(served, "groups joined");
             }
             Input::Operator(operation) => self.take_operation(operation),
-            Input::Signal(_) => tracing::info!("settings are read at the start only: restart to apply changes"),
+            Input::Signal(_) => self.read_identity_again(),
             Input::Tick(Tick::Node) => {
                 self.parts.node.handle_timeout(self.now);
                 self.parts.streams.handle_timeout(self.now);
@@ -264,6 +267,22 @@ impl EventLoop {
         }
         self.drain();
         self.flush();
+    }
+
+    /// Has new connections over TLS see the certificate that there is now; those that are open go on.
+    fn read_identity_again(&mut self) {
+        tracing::info!("settings are read at the start only: restart to apply changes");
+        let Some(source) = &self.parts.identity else { return };
+        match source.read() {
+            Ok(identity) => match TlsServer::new(&identity) {
+                Ok(server) => {
+                    self.parts.streams.set_tls(server);
+                    tracing::info!(pin = identity.pin().unwrap_or_default(), "the certificate for TLS was read again");
+                }
+                Err(error) => tracing::warn!(%error, "TLS goes on with the certificate that it had"),
+            },
+            Err(error) => tracing::warn!(%error, hint = error.hint, "TLS goes on with the certificate that it had"),
+        }
     }
 
     fn take_datagrams(&mut self, socket: usize) {

@@ -183,7 +183,7 @@ impl Streams {
         })
     }
 
-    /// Sets who we are over TLS. Call before listening for it.
+    /// Sets who we are over TLS, to connections from here on. Call before listening for it.
     pub fn set_tls(&mut self, server: tls::TlsServer) {
         self.tls = Some(server);
     }

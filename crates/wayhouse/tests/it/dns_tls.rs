@@ -255,11 +255,53 @@ fn named_files_are_shown_and_what_is_wrong_with_them_is_told() {
     assert!(told.contains("hint: set both"), "{told}");
 }
 
+/// A renewed certificate is shown when the daemon is told so, and one that cannot be used changes nothing.
+#[test]
+fn hang_up_has_the_certificate_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let [one, other] = ["one", "other"].map(|name| directory.path().join(name));
+    let pins = [&one, &other].map(|path| Running::start(path).announced("dns_tls_pin").clone());
+    let files = ["dns-tls-certificate.pem", "dns-tls-key.pem"];
+    let shown = files.map(|name| directory.path().join(name));
+    let put = |from: &Path| {
+        for (name, to) in files.iter().zip(&shown) {
+            std::fs::copy(from.join(name), to).unwrap();
+        }
+    };
+    put(&one);
+    let mut command = command(&directory.path().join("third"));
+    command.arg("--set").arg(format!("dns.tls_certificate={}", shown[0].display()));
+    command.arg("--set").arg(format!("dns.tls_key={}", shown[1].display()));
+    let daemon = Running::start_with(&mut command);
+    let seen = || {
+        let key = tls(&daemon).ssl().peer_certificate().unwrap().public_key().unwrap().public_key_to_der().unwrap();
+        openssl::base64::encode_block(&openssl::sha::sha256(&key))
+    };
+    let mut before = subscribed(&daemon);
+    assert_eq!(pins[0], seen());
+    put(&other);
+    assert_eq!(pins[0], seen(), "nobody said anything");
+    daemon.signal(Signal::HUP);
+    assert!((0..1_000).any(|_| pins[1] == seen()), "in the time of so many handshakes");
+    assert!(is_answered(&mut before), "who was connected stays so");
+
+    std::fs::write(&shown[1], "no key").unwrap();
+    daemon.signal(Signal::HUP);
+    for _ in 0..10 {
+        assert_eq!(pins[1], seen());
+    }
+    daemon.signal(Signal::TERM);
+    let (status, told) = daemon.wait();
+    assert!(status.success());
+    assert!(told.contains("TLS goes on with the certificate that it had"), "{told}");
+    assert!(told.contains("no private key stands there"), "{told}");
+}
+
 #[test]
 fn tls_can_be_off_and_then_nobody_is_sent_there() {
     let directory = tempfile::tempdir().unwrap();
     let mut off = command(directory.path());
-    let daemon = Running::start_with(off.args(["--set", "dns.tls_listen=off"]));
+    let daemon = Running::start_with(off.args(["--dns-tls", "off"]));
     assert_eq!(daemon.announced("dns_tls").as_array().map(Vec::len), Some(0));
     let mut stream = TcpStream::connect(daemon.dns()).unwrap();
     stream.set_read_timeout(PATIENCE).unwrap();

@@ -4,24 +4,25 @@ use openssl::error::ErrorStack;
 
 use super::super::stream::Service;
 use super::super::tls::TlsServer;
-use super::super::tls::identity::{Identity, Names};
+use super::super::tls::identity::{Names, Source};
 use super::{Served, StartError, is_family_missing};
 use crate::config::Settings;
 
-/// Opens the listeners for DNS over TLS; the pin of their key. Nothing is served there when nothing is served over UDP.
+/// Opens the listeners for DNS over TLS; the pin of their key, and where that comes from. Nothing is served there when nothing is served over UDP.
 pub(super) fn listen(
     settings: &Settings,
     may_skip_families: bool,
     served: &mut Served,
-) -> Result<Option<String>, StartError> {
+) -> Result<Option<(String, Source)>, StartError> {
     let listeners = settings.dns.tls_listeners();
     if listeners.is_empty() || served.dns.is_empty() {
         return Ok(None);
     }
-    let identity = match (&settings.dns.tls_certificate, &settings.dns.tls_key) {
-        (Some(certificate), Some(key)) => Identity::read(certificate, key)?,
-        _ => Identity::own(&settings.store.data_dir, &own_names(settings))?,
+    let source = match (&settings.dns.tls_certificate, &settings.dns.tls_key) {
+        (Some(certificate), Some(key)) => Source::Files { certificate: certificate.clone(), key: key.clone() },
+        _ => Source::Own { data_dir: settings.store.data_dir.clone(), names: own_names(settings) },
     };
+    let identity = source.read()?;
     let fault = |error: ErrorStack| StartError::System { what: "TLS", error: error.into() };
     served.streams.set_tls(TlsServer::new(&identity).map_err(fault)?);
     for listener in listeners {
@@ -37,7 +38,8 @@ pub(super) fn listen(
             Err(error) => return Err(StartError::Listen { what: "DNS over TLS", address, error }),
         }
     }
-    identity.pin().map(Some).map_err(fault)
+    let pin = identity.pin().map_err(fault)?;
+    Ok(Some((pin, source)))
 }
 
 /// What our own certificate is about.

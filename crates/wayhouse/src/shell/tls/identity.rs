@@ -52,6 +52,38 @@ pub struct Names {
     pub addresses: Vec<IpAddr>,
 }
 
+/// Where an identity comes from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// Files that the configuration names.
+    Files {
+        /// The certificate, its issuers behind it.
+        certificate: PathBuf,
+        /// Its key.
+        key: PathBuf,
+    },
+    /// Our own, in the data directory.
+    Own {
+        /// The data directory.
+        data_dir: PathBuf,
+        /// What its certificate is about.
+        names: Names,
+    },
+}
+
+impl Source {
+    /// Reads it, as it is now.
+    ///
+    /// # Errors
+    /// As [`Identity::read`] and [`Identity::own`].
+    pub fn read(&self) -> Result<Identity, IdentityError> {
+        match self {
+            Source::Files { certificate, key } => Identity::read(certificate, key),
+            Source::Own { data_dir, names } => Identity::own(data_dir, names),
+        }
+    }
+}
+
 /// Why there is no identity.
 #[derive(Debug, thiserror::Error)]
 #[error("{key}: {}: {why}", path.display())]
