@@ -178,6 +178,8 @@ impl Granted {
     pub fn read(bytes: &[u8]) -> Granted {
         let message = Message::decode(bytes).expect("a well-formed answer");
         assert!(message.header.is_response() && message.header.flags.opcode() == Opcode::UPDATE);
+        // Apple's client finds its lease only in an answer that has nothing else.
+        assert_eq!(message.header.counts[..3], [0; 3]);
         let lease = message.edns().and_then(|edns| edns.update_lease()).map(|lease| lease.expect("a lease"));
         Granted { rcode: message.header.flags.rcode(), lease }
     }

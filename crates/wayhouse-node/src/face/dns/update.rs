@@ -452,10 +452,7 @@ pub(super) fn answer(
     let flags = Flags::new(Opcode::UPDATE, outcome.rcode).with(Flags::QR);
     let octets_max = if way.is_datagram { super::authority::UDP_OCTETS_DEFAULT } else { usize::from(u16::MAX) };
     let mut writer = MessageWriter::new(out, compressor, message.header.id, flags, octets_max);
-    // RFC 2136 §3.8: the zone may come back; the rest does not. A name and two options always fit.
-    if let Some(zone) = message.question() {
-        let _ = writer.question(zone.name, zone.rtype, zone.class);
-    }
+    // RFC 2136 §3.8 leaves open whether the zone comes back. Apple's client finds its lease only where it does not.
     if let Some(edns) = message.edns() {
         let rcode = OptRcode::from_parts(outcome.rcode, 0);
         let opt = Opt { udp_octets_max: way.octets_max, rcode, is_dnssec_ok: edns.is_dnssec_ok };
