@@ -31,7 +31,8 @@ pub fn run(only: Option<&str>) -> Result<()> {
         }
         println!("--- {name}");
         let daemon = Daemon::start(name)?;
-        let status = Command::new(if needs.contains(&"aiocoap") { peers::python() } else { "python3".into() })
+        let is_python_peer = |need: &&str| peers::is_python_peer_here(need).is_some();
+        let status = Command::new(if needs.iter().any(is_python_peer) { peers::python() } else { "python3".into() })
             .arg(tree::root().join("interop/cases").join(format!("{name}.py")))
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .envs(daemon.environment())
@@ -54,7 +55,7 @@ pub fn run(only: Option<&str>) -> Result<()> {
 }
 
 fn is_here(need: &str) -> bool {
-    if need == "aiocoap" { peers::has_aiocoap() } else { command::exists(need) }
+    peers::is_python_peer_here(need).unwrap_or_else(|| command::exists(need))
 }
 
 /// A daemon on ports of the system's choice, ended when dropped.

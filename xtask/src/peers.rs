@@ -23,17 +23,27 @@ const PACKAGES: [&str; 13] = [
     "bind9-utils",
     "knot-dnsutils",
 ];
-/// The version that the cases were written against.
-const AIOCOAP: &str = "aiocoap[all]==0.4.17";
+/// Peers written in Python: how the cases call them, what is imported, and the versions that the cases were written against,
+/// the first one first.
+const PYTHON_PEERS: [(&str, &str, &[&str]); 2] = [
+    ("aiocoap", "aiocoap", &["aiocoap[all]==0.4.17", "aiocoap==0.4.17"]),
+    ("dnspython", "dns", &["dnspython==2.8.0", "dnspython"]),
+];
 
-/// The Python of the environment that holds aiocoap.
+/// The Python of the environment that holds those peers.
 pub fn python() -> PathBuf {
     tree::root().join(".venv/bin/python")
 }
 
+/// Whether a peer is one of Python's, and if so, whether it can be imported.
+pub fn is_python_peer_here(name: &str) -> Option<bool> {
+    let (_, module, _) = PYTHON_PEERS.iter().find(|(peer, ..)| *peer == name)?;
+    Some(command::output(&python().to_string_lossy(), &["-c", &format!("import {module}")]).is_some())
+}
+
 /// Whether aiocoap can be imported.
 pub fn has_aiocoap() -> bool {
-    command::output(&python().to_string_lossy(), &["-c", "import aiocoap"]).is_some()
+    is_python_peer_here("aiocoap") == Some(true)
 }
 
 /// Installs what is missing, as far as this user may; says in one line what is not there.
@@ -65,14 +75,17 @@ pub fn install() -> Result<()> {
             eprintln!("missing Debian packages (their cases will be not run): {}", missing.join(" "));
         }
     }
-    if !has_aiocoap() {
+    for (name, _, versions) in PYTHON_PEERS {
+        if is_python_peer_here(name) == Some(true) {
+            continue;
+        }
         let folder = tree::root().join(".venv");
-        let folder = folder.to_string_lossy();
-        let made = command::run("python3", &["-m", "venv", &folder])
-            .and_then(|()| command::run(&python().to_string_lossy(), &["-m", "pip", "install", "-q", AIOCOAP]))
-            .or_else(|_| command::run(&python().to_string_lossy(), &["-m", "pip", "install", "-q", "aiocoap==0.4.17"]));
-        if made.is_err() {
-            eprintln!("missing: aiocoap in .venv (its cases will be not run)");
+        let python = python();
+        let install =
+            |version: &&str| command::run(&python.to_string_lossy(), &["-m", "pip", "install", "-q", version]);
+        let is_made = python.is_file() || command::run("python3", &["-m", "venv", &folder.to_string_lossy()]).is_ok();
+        if !is_made || !versions.iter().any(|version| install(version).is_ok()) {
+            eprintln!("missing: {name} in .venv (its cases will be not run)");
         }
     }
     for (program, crate_name) in [("cargo-fuzz", "cargo-fuzz"), ("cargo-deny", "cargo-deny")] {
