@@ -19,6 +19,7 @@
 //! # Deviations
 //! Where the RFC names no reaction to something malformed, a request is answered FORMERR and anything else ends the session
 //! (DX1, DX2). A client whose own Keepalive is not answered within another interval aborts; the RFC leaves it to TCP.
+//! See also [`Settings::takes_bare_keepalive`].
 
 mod fault;
 mod receive;
@@ -101,6 +102,9 @@ pub struct Settings {
     pub timeouts: Keepalive,
     /// Whether both ends know beforehand that sessions are supported.
     pub is_implicit: bool,
+    /// For a client whether an answer to its Keepalive may have nothing in it, as those of Apple's proxy have: the timeouts
+    /// then stay as they are. Otherwise it ends the session (DS7).
+    pub takes_bare_keepalive: bool,
     /// Padded requests get answers padded to a multiple of this many octets (DS51).
     pub padding_block_octets: usize,
     /// Bounds.
@@ -117,6 +121,7 @@ impl Default for Settings {
                 keepalive_interval_ms: KEEPALIVE_INTERVAL_RECOMMENDED_MS,
             },
             is_implicit: false,
+            takes_bare_keepalive: false,
             padding_block_octets: 468,
             limits: SessionLimits::default(),
         }

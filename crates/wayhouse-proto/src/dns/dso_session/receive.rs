@@ -161,14 +161,15 @@ impl State {
         };
         let own = self.own[index];
         if own.dso_type == dso_type::KEEPALIVE {
-            let timeouts =
-                (rcode == Rcode::NOERROR && self.role == Role::Client).then(|| granted(message)).transpose()?;
+            let is_bare = self.settings.takes_bare_keepalive && message.primary().is_none();
+            let tells = rcode == Rcode::NOERROR && self.role == Role::Client && !is_bare;
+            let timeouts = tells.then(|| granted(message)).transpose()?;
             self.own.remove(index);
             self.traffic_at = now;
             self.note_outcome(rcode);
             return match timeouts {
                 Some(timeouts) => self.obey(now, timeouts).map(Some),
-                // A server of a draft told its timeouts, and the client took note.
+                // A server of a draft told its timeouts, and the client took note; or nothing was told.
                 None if rcode == Rcode::NOERROR => Ok(None),
                 None => {
                     Ok(Some(Report::Response { id, dso_type: own.dso_type, rcode, retry_delay_ms: delay(message) }))

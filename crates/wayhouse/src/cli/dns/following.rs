@@ -73,6 +73,8 @@ impl Following {
         let dialect = PushDialect::Rfc8765;
         let session = dso_session::Settings {
             operations: push::operations(dialect),
+            // Apple's proxy is the other server of push there is.
+            takes_bare_keepalive: true,
             limits: SessionLimits { message_octets_max: usize::from(u16::MAX), ..SessionLimits::default() },
             ..dso_session::Settings::default()
         };

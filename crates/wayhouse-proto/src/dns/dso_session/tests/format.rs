@@ -118,6 +118,23 @@ fn ds7_ds38_the_answer_to_a_keepalive_holds_exactly_one_in_front() {
     assert_eq!(bench.sent(), [response(7, Rcode::NOERROR)]);
 }
 
+/// Apple's proxy answers a Keepalive with nothing: a client that is told to goes on with the timeouts that it has.
+#[test]
+fn a_bare_answer_to_a_keepalive_is_taken_where_that_is_allowed() {
+    let settings = Settings { takes_bare_keepalive: true, ..settings(RFC) };
+    let mut bench = Bench::with(Role::Client, settings);
+    let id = bench.session.keep_alive(bench.now, &mut bench.out).expect("a client may");
+    let before = bench.session.timeouts();
+    assert_eq!(bench.receive(&response(id, Rcode::NOERROR)), NOTHING);
+    assert!(bench.session.is_established());
+    assert_eq!(bench.session.timeouts(), before);
+    // What is there has to be right all the same.
+    let id = bench.session.keep_alive(bench.now, &mut bench.out).expect("a client may");
+    let mut out = Vec::new();
+    DsoWriter::response(&mut out, id, Rcode::NOERROR).tlv(UNKNOWN, &[]);
+    assert_eq!(bench.receive(&out), ["Abort ResponseTlvs"]);
+}
+
 #[test]
 fn ds8_what_is_unidirectional_is_never_answered() {
     for message in [request(0, UNSUBSCRIBE), request(0, RECONFIRM), request(0, SUBSCRIBE), request(0, UNKNOWN)] {
