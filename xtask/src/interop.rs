@@ -105,7 +105,9 @@ impl Daemon {
         // The texts behind a name, quotes taken off.
         let texts = |name: &str| -> Result<Vec<String>> {
             let start = line.find(&format!("\"{name}\":")).with_context(|| format!("no {name} in {line:?}"))?;
-            let rest = line[start + name.len() + 3..].trim_start_matches(['[', ' ']);
+            let rest = line[start + name.len() + 3..].trim_start();
+            let end = if rest.starts_with('[') { rest.find(']') } else { rest.find([',', '}']) };
+            let rest = &rest[..end.unwrap_or(rest.len())];
             Ok(rest.split('"').skip(1).step_by(2).map(str::to_owned).collect())
         };
         let field = |name: &str| Ok::<_, anyhow::Error>(texts(name)?.into_iter().next().unwrap_or_default());

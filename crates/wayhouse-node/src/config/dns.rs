@@ -65,10 +65,12 @@ pub struct Dns {
     pub lease_max_s: u32,
     /// The longest time for which a name is reserved to a key, seconds.
     pub key_lease_max_s: u32,
-    /// The TCP port of the listeners, told to clients; `None` where it is not known.
-    pub tcp_port: Option<u16>,
+    /// The TLS port where clients find push; `None` where DNS is not served over TLS.
+    pub push_port: Option<u16>,
+    /// The TCP port where registrars take updates, told to clients; `None` where it is not known.
+    pub registrar_port: Option<u16>,
     /// Their TLS port; `None` where DNS is not served over TLS.
-    pub tls_port: Option<u16>,
+    pub registrar_tls_port: Option<u16>,
 }
 
 /// Whether hosts may register by update.
@@ -143,8 +145,9 @@ impl Default for Dns {
             update_sources: DEFAULT_UPDATE_SOURCES.map(network).into(),
             lease_max_s: 7_200,
             key_lease_max_s: 1_209_600,
-            tcp_port: None,
-            tls_port: None,
+            push_port: None,
+            registrar_port: None,
+            registrar_tls_port: None,
         }
     }
 }
@@ -156,8 +159,9 @@ impl Dns {
     }
     /// Whether some listener takes updates as draft-lemon-stateful-dnssd has them.
     pub fn takes_plain_updates(&self) -> bool {
-        let mut dialects = [self.dialects].into_iter().chain(self.listeners.iter().copied());
-        self.takes_updates() && dialects.any(|dialects| dialects.updates == UpdateDialect::StatefulDnssd)
+        // Where all listeners are known, nothing else is spoken.
+        let all = if self.listeners.is_empty() { std::slice::from_ref(&self.dialects) } else { &self.listeners[..] };
+        self.takes_updates() && all.iter().any(|dialects| dialects.updates == UpdateDialect::StatefulDnssd)
     }
     /// Which texts a listener for datagrams follows.
     pub fn dialects_of(&self, number: u16) -> Dialects {

@@ -77,7 +77,7 @@ fn pu1_pu2_changes_are_pushed_over_tls_and_there_alone() {
 
 #[test]
 fn the_zones_say_where_changes_are_pushed() {
-    let mut house = House::with(|config| config.dns.tls_port = Some(8853));
+    let mut house = House::with(|config| config.dns.push_port = Some(8853));
     let name = "_dns-push-tls._tcp.services.home.arpa";
     assert_eq!(house.answers(name, Rtype::SRV), [format!("{name}. SRV 8853 ns.services.home.arpa.")]);
     let reverse = "_dns-push-tls._tcp.10.in-addr.arpa";

@@ -208,7 +208,7 @@ fn sr21_who_is_not_of_the_house_is_refused() {
 fn updates_can_be_off() {
     let mut house = house_with(|config| {
         config.dns.updates = Updates::Off;
-        config.dns.tcp_port = Some(53);
+        config.dns.registrar_port = Some(53);
     });
     assert_eq!(house.update(&mut requester("sensor", 1).lamp()).rcode, Rcode::NOTIMP);
     assert_eq!(house.rcode("default.service.arpa", Rtype::SOA), Rcode::REFUSED);
@@ -218,7 +218,7 @@ fn updates_can_be_off() {
 
 #[test]
 fn sr2_hosts_find_where_to_register() {
-    let mut house = house_with(|config| config.dns.tcp_port = Some(8053));
+    let mut house = house_with(|config| config.dns.registrar_port = Some(8053));
     for zone in ["services.home.arpa", "default.service.arpa"] {
         let registrar = format!("_dnssd-srp._tcp.{zone}. SRV 8053 ns.services.home.arpa.");
         assert_eq!(house.answers(&format!("_dnssd-srp._tcp.{zone}"), Rtype::SRV), [registrar]);

@@ -39,7 +39,8 @@ pub struct SettingArgs {
     /// Serve DNS over UDP and TCP on this address and port, or `off`; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     dns: Vec<String>,
-    /// Serve DNS over TLS on this address and port, or `off`; may be repeated. Without it: 800 ports above those of --dns
+    /// Serve DNS over TLS on this address and port, or `off`; may be repeated. Without it: those of --dns, with the port
+    /// 800 above
     #[arg(long, value_name = "ADDRESS")]
     dns_tls: Vec<String>,
     /// Serve the page and REST on this address and port, or `off`

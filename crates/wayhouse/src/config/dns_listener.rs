@@ -39,9 +39,19 @@ pub struct DnsListener {
     updates: Option<UpdateDialect>,
 }
 
-/// A text that is no listener: no address stands in front, or an unknown word, or two of a kind behind it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoListener;
+/// Why a text is no listener.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoListener {
+    /// What stands in front.
+    #[error("`{0}` is no address with a port")]
+    Address(String),
+    /// A word behind it.
+    #[error("`{0}` is no text that is spoken")]
+    Word(String),
+    /// A word behind another one.
+    #[error("`{0}` is a second text of its kind")]
+    SecondOfKind(String),
+}
 
 impl DnsListener {
     /// Which texts it follows, where those of all are these.
@@ -58,11 +68,16 @@ impl DnsListener {
         DnsListener { address: SocketAddr::new(self.address.ip(), port), ..self }
     }
 
-    /// Follows a text; whether the word stands for one, of a kind that is not settled.
-    fn follow(&mut self, word: &str) -> bool {
-        settle(&mut self.sessions, SESSION_DIALECTS, word)
-            || settle(&mut self.push, PUSH_DIALECTS, word)
-            || settle(&mut self.updates, UPDATE_DIALECTS, word)
+    /// Follows the text that a word stands for.
+    fn follow(&mut self, word: &str) -> Result<(), NoListener> {
+        let is_second = settle(&mut self.sessions, SESSION_DIALECTS, word)
+            .or_else(|| settle(&mut self.push, PUSH_DIALECTS, word))
+            .or_else(|| settle(&mut self.updates, UPDATE_DIALECTS, word));
+        match is_second {
+            Some(false) => Ok(()),
+            Some(true) => Err(NoListener::SecondOfKind(word.to_owned())),
+            None => Err(NoListener::Word(word.to_owned())),
+        }
     }
 }
 
@@ -72,25 +87,21 @@ impl From<SocketAddr> for DnsListener {
     }
 }
 
-/// Settles what is not settled yet, when the word is one for it.
-fn settle<T: Copy>(slot: &mut Option<T>, words: &Words<T>, word: &str) -> bool {
-    let value = words.iter().find(|(other, _)| *other == word).map(|(_, value)| *value);
-    match value.filter(|_| slot.is_none()) {
-        Some(value) => {
-            *slot = Some(value);
-            true
-        }
-        None => false,
-    }
+/// Settles what a word is for, and tells whether it was settled before; `None` when the word is for something else.
+fn settle<T: Copy>(slot: &mut Option<T>, words: &Words<T>, word: &str) -> Option<bool> {
+    let (_, value) = words.iter().find(|(other, _)| *other == word)?;
+    Some(slot.replace(*value).is_some())
 }
 
 impl FromStr for DnsListener {
     type Err = NoListener;
     fn from_str(text: &str) -> Result<DnsListener, NoListener> {
         let mut parts = text.split(SEPARATOR);
-        let address: SocketAddr = parts.next().unwrap_or_default().parse().map_err(|_| NoListener)?;
+        let address = parts.next().unwrap_or_default();
+        let address: SocketAddr = address.parse().map_err(|_| NoListener::Address(address.to_owned()))?;
         let mut listener = DnsListener::from(address);
-        if parts.all(|word| listener.follow(word)) { Ok(listener) } else { Err(NoListener) }
+        parts.try_for_each(|word| listener.follow(word))?;
+        Ok(listener)
     }
 }
 

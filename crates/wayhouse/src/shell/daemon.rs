@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
-use wayhouse_node::config::{Dialects, Group, Interfaces};
+use wayhouse_node::config::{Dialects, Group, Interfaces, UpdateDialect};
 use wayhouse_node::{GroupRefused, Node};
 use wayhouse_registry::ChangeNumber;
 
@@ -175,10 +175,14 @@ impl Daemon {
         } else if config.dns.addresses.is_empty() {
             config.dns.addresses = own_addresses(&served.dns);
         }
+        let (plain, protected) = served.dns_dialects.split_at(served.dns.len());
+        // Clients of the RFC must not be sent to a listener of a draft; one that takes plain updates takes the others as well.
+        let pushes = |dialects: Dialects| Dialects { updates: dialects.updates, ..Dialects::default() } == dialects;
+        let takes_all = |dialects: Dialects| dialects.updates == UpdateDialect::StatefulDnssd;
+        config.dns.push_port = port_told(&served.dns_tls, protected, pushes);
+        config.dns.registrar_port = port_told(&served.dns, plain, takes_all);
+        config.dns.registrar_tls_port = port_told(&served.dns_tls, protected, takes_all);
         config.dns.listeners = served.dns_dialects;
-        config.dns.tls_port = served.dns_tls.first().map(SocketAddr::port);
-        // All listeners have one port, or clients are told that of the first.
-        config.dns.tcp_port = served.dns.first().map(SocketAddr::port);
         let zones = config.dns.zones.iter().map(|zone| zone.to_string().trim_end_matches('.').to_owned()).collect();
         let mut node = Node::new(config, seed()?);
         let report = archive.restore(|restored| node.restore(clock.now(), restored).is_ok())?;
@@ -374,6 +378,12 @@ fn listen_for_dns_at(address: SocketAddr, dialects: Dialects, served: &mut Serve
         served.streams.stop_last();
     }
     outcome
+}
+
+/// The port that clients are told: of the first listener that suits them, else of the first one.
+fn port_told(bound: &[SocketAddr], dialects: &[Dialects], suits: impl Fn(Dialects) -> bool) -> Option<u16> {
+    let suitable = bound.iter().zip(dialects).find(|(_, dialects)| suits(**dialects)).map(|(bound, _)| bound);
+    suitable.or(bound.first()).map(SocketAddr::port)
 }
 
 /// The addresses under which others reach the DNS listeners.

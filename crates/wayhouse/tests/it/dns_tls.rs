@@ -14,7 +14,7 @@ use wayhouse_wire::dns::push_tlv::{ChangeKind, Changes, encode_subscribe};
 use wayhouse_wire::dns::{Class, DsoMessage, DsoWriter, Message, Name, Question, Rcode, Rtype, Section};
 
 use super::device::Device;
-use super::dns::query;
+use super::dns::{over_udp, query};
 use super::running::{Running, command, finished};
 
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(20));
@@ -131,6 +131,27 @@ fn pu1_subscribers_over_tls_hear_of_devices() {
     let mut rdata = Vec::new();
     record.expand_rdata(&mut rdata).unwrap();
     assert_eq!(rdata[4..6], address_of(&daemon).port().to_be_bytes());
+}
+
+/// Clients of the RFC are not sent to a listener of a draft, and those that register by plain updates find who takes them.
+#[test]
+fn clients_are_sent_to_listeners_that_suit_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = command(directory.path());
+    command.args(["--dns", "127.0.0.1:0+stateful-dnssd", "--dns-tls", "127.0.0.1:0+push-10+session-signal-02"]);
+    let daemon = Running::start_with(command.args(["--dns-tls", "127.0.0.1:0", "--dns-tls", "127.0.0.1:0+stateful-dnssd"]));
+    let port = |key: &str, number: usize| -> u16 {
+        daemon.announced(key)[number].as_str().unwrap().rsplit_once(':').unwrap().1.parse().unwrap()
+    };
+    let told = |name: &str| {
+        let answer = over_udp(daemon.dns(), &query(&format!("{name}.{ZONE}"), Rtype::SRV));
+        let mut rdata = Vec::new();
+        Message::decode(&answer).unwrap().records(Section::Answer).next().unwrap().expand_rdata(&mut rdata).unwrap();
+        u16::from_be_bytes([rdata[4], rdata[5]])
+    };
+    assert_eq!(told("_dns-push-tls._tcp"), port("dns_tls", 1));
+    assert_eq!(told("_dnssd-srp._tcp"), port("dns", 1));
+    assert_eq!(told("_dnssd-srp-tls._tcp"), port("dns_tls", 2));
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub(super) fn enter(index: &mut Index, claims: &mut Claims, config: &config::Dns
     reverse.iter().for_each(|apex| enter_zone(index, apex, first, &server));
     for apex in zones.iter().copied().chain(&reverse) {
         index.add(apex, Rtype::NS, STATIC_TTL_S, server.wire().into());
-        enter_push(index, apex, config.tls_port, &server);
+        enter_push(index, apex, config.push_port, &server);
     }
     for zone in zones {
         enter_enumeration(index, config, zone, zone);
@@ -93,7 +93,8 @@ fn enter_registrar(index: &mut Index, config: &config::Dns, zone: &Name, server:
     if !config.takes_updates() {
         return;
     }
-    for (service, port) in [(&b"_dnssd-srp"[..], config.tcp_port), (b"_dnssd-srp-tls", config.tls_port)] {
+    for (service, port) in [(&b"_dnssd-srp"[..], config.registrar_port), (b"_dnssd-srp-tls", config.registrar_tls_port)]
+    {
         let Some(port) = port else { continue };
         let mut rdata = vec![0; 4];
         rdata.extend_from_slice(&port.to_be_bytes());

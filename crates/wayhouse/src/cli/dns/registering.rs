@@ -74,7 +74,7 @@ pub(super) async fn reverse_names(
     let too_long = |_| Fault::misuse("the name of the zone is too long");
     if pointers(asker, detection_name(domain).map_err(too_long)?).await?.is_empty() {
         return Err(Fault::negative(format!("{domain} takes no registrations step by step"))
-            .hint("leave out --stateful; the daemon takes them with dns.update_dialect = \"stateful-dnssd\""));
+            .hint("leave out --stateful; the daemon takes them with dns.update_dialect = \"stateful-dnssd\", or at a listener with +stateful-dnssd"));
     }
     let mut reverse = Vec::new();
     for address in addresses {

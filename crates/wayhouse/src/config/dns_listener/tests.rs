@@ -27,7 +27,17 @@ fn a_listener_follows_what_it_names_and_else_what_all_follow() {
 
 #[test]
 fn nonsense_is_no_listener() {
-    for text in ["", "+push-10", "[::]", "[::]:53+", "[::]:53+push-11", "[::]:53+push-10+push-12", "[::]:53 +push-10"] {
-        assert_eq!(listener(text), Err(NoListener), "{text}");
+    for (text, why) in [
+        ("", NoListener::Address(String::new())),
+        ("+push-10", NoListener::Address(String::new())),
+        ("[::]", NoListener::Address("[::]".into())),
+        ("[::]:53 +push-10", NoListener::Address("[::]:53 ".into())),
+        ("[::]:53+", NoListener::Word(String::new())),
+        ("[::]:53+push-11", NoListener::Word("push-11".into())),
+        ("[::]:53+Push-10", NoListener::Word("Push-10".into())),
+        ("[::]:53+push-10+push-12", NoListener::SecondOfKind("push-12".into())),
+        ("[::]:53+srp+srp", NoListener::SecondOfKind("srp".into())),
+    ] {
+        assert_eq!(listener(text), Err(why), "{text}");
     }
 }

@@ -2,15 +2,17 @@
 
 use wayhouse_node::config::{Push, Updates};
 
-use super::super::dns_listener::{PUSH_DIALECTS, SESSION_DIALECTS, UPDATE_DIALECTS};
+use super::super::dns_listener::{DnsListener, NoListener, PUSH_DIALECTS, SESSION_DIALECTS, UPDATE_DIALECTS};
 use super::{
     Kind, Setting, Value, Words, Wrong, of_word, optional_path, parse_all, parse_networks, path_text, word_of,
     write_network,
 };
 
 /// What a DNS listener may look like.
-const DNS_LISTENER_HINT: &str =
-    "write an address and a port, such as 0.0.0.0:8053 or [::]:8053+push-10, or off; check-config --example tells more";
+const ADDRESS_HINT: &str = "write an address and a port, such as 0.0.0.0:8053 or [::]:8053, or off alone";
+/// What may stand behind its address.
+const WORDS_HINT: &str = "behind an address may stand +rfc8490, +session-signal-02 or +session-signal-03; +rfc8765, +push-10 or \
+                          +push-12; +srp or +stateful-dnssd: one of each kind";
 
 const UPDATES: &Words<Updates> = &[("signed", Updates::Signed), ("off", Updates::Off)];
 const PUSH: &Words<Push> = &[("tls", Push::Tls), ("plain", Push::Plain)];
@@ -24,13 +26,14 @@ pub const OPTIONS: &[Setting] = &[
         |settings, value| {
             settings.dns.listen = match value.items() {
                 [off] if off == "off" => Vec::new(),
-                _ => parse_all(value, DNS_LISTENER_HINT)?,
+                _ => parse_listeners(value)?,
             };
             Ok(())
         },
         "Addresses and ports for DNS over UDP and TCP, or off. The port is one that needs no privileges: have the resolver",
         "of the network ask here for the zones below, or listen on port 53. Where one is for older clients, the dialects it",
-        "follows instead of those below stand behind it, such as \"0.0.0.0:8054+push-10+session-signal-02\"."
+        "follows instead of those below stand behind it, such as \"0.0.0.0:8054+push-10+session-signal-02\": one of rfc8490,",
+        "session-signal-02, session-signal-03; one of rfc8765, push-10, push-12; one of srp, stateful-dnssd."
     ),
     setting!(
         "dns.tls_listen",
@@ -44,7 +47,7 @@ pub const OPTIONS: &[Setting] = &[
             settings.dns.tls_listen = match value.items() {
                 [] => None,
                 [off] if off == "off" => Some(Vec::new()),
-                _ => Some(parse_all(value, DNS_LISTENER_HINT)?),
+                _ => Some(parse_listeners(value)?),
             };
             Ok(())
         },
@@ -221,6 +224,16 @@ pub const OPTIONS: &[Setting] = &[
         "How long its names stay reserved to its key at most, seconds."
     ),
 ];
+
+fn parse_listeners(value: &Value) -> Result<Vec<DnsListener>, Wrong> {
+    let parse = |item: &String| {
+        item.parse().map_err(|why: NoListener| {
+            let hint = if matches!(why, NoListener::Address(_)) { ADDRESS_HINT } else { WORDS_HINT };
+            Wrong::new(why.to_string(), hint)
+        })
+    };
+    value.items().iter().map(parse).collect()
+}
 
 /// A domain name as people write it.
 fn dotless(name: &str) -> String {
