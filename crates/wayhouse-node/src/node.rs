@@ -202,6 +202,10 @@ impl Node {
         self.frame = frame;
         self.settle(now);
     }
+    /// Whether a DNS connection is known here. One whose peer has ended still is while answers are to come; then it is closed.
+    pub fn is_answering(&self, stream: StreamId) -> bool {
+        self.names.has_stream(stream)
+    }
     /// Takes a connection of a DNS listener that follows some texts. What passes on it is told to [`Node::handle_stream`]; over
     /// TLS that is what TLS protects.
     pub fn open_dns_stream(

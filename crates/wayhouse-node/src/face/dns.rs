@@ -339,7 +339,11 @@ impl Names {
                 self.streams.take(stream, bytes);
                 self.serve_stream(context, stream);
             }
-            StreamInput::Closed => self.streams.forget(stream),
+            StreamInput::Closed => {
+                if !self.streams.note_end(stream) {
+                    self.streams.forget(stream);
+                }
+            }
         }
         self.index.set_watched(self.streams.has_interests());
     }
@@ -398,8 +402,10 @@ impl Names {
             let (to, durable_after) = (Destination::Stream(stream), served.durable_after);
             self.waiting.push_back(Transmit { to, octets, durable_after });
         }
-        if let Some(how) = served.ended {
-            self.end_stream(stream, how);
+        match served.ended {
+            Some(how) => self.end_stream(stream, how),
+            None if self.streams.is_done(stream) => self.end_stream(stream, Close::Graceful),
+            None => {}
         }
     }
     fn push(&mut self, to: Destination, octets: usize) {

@@ -2,6 +2,7 @@
 
 use wayhouse_node::config::Updates;
 use wayhouse_node::{Command, Reply};
+use wayhouse_proto::io::{StreamId, StreamInput};
 use wayhouse_registry::{EntryId, Origin};
 use wayhouse_wire::coap::Code;
 use wayhouse_wire::dns::{Message, Rcode, Rtype, UpdateLease};
@@ -390,8 +391,7 @@ fn sr13_of_two_connections_only_one_gets_a_name() {
         // What comes behind an update waits for the next turn: both then have theirs in one call.
         let service = host(name, key).service("lamp", "_coap._udp", 5683, "x");
         octets.extend(framed(&host(name, key).with(&service).bytes()));
-        let input = wayhouse_proto::io::StreamInput::Data(&octets);
-        house.node.handle_stream(house.now, wayhouse_proto::io::StreamId(stream), input);
+        house.node.handle_stream(house.now, StreamId(stream), StreamInput::Data(&octets));
     }
     while house.node.poll_timeout().is_some_and(|wakeup| wakeup.at <= house.now) {
         house.node.handle_timeout(house.now);
@@ -402,6 +402,27 @@ fn sr13_of_two_connections_only_one_gets_a_name() {
     rcodes.sort_by_key(|rcode| *rcode != Rcode::NOERROR);
     assert_eq!(rcodes, [Rcode::NOERROR, Rcode::NOERROR, Rcode::NOERROR, Rcode::YXDOMAIN]);
     assert_eq!(house.resources("").len(), 1);
+}
+
+/// What stands behind an update waits for the next turn; that its sender ends meanwhile changes nothing.
+#[test]
+fn who_ends_behind_several_updates_hears_of_all() {
+    let mut house = house();
+    let base = requester("one", 1);
+    let lines = base.host_lines(&["2001:db8::a"]);
+    let mut update = base.with(&lines);
+    house.open_dns(1);
+    let octets = [framed(&update.bytes()), framed(&update.bytes()), framed(&update.bytes())].concat();
+    house.node.handle_stream(house.now, StreamId(1), StreamInput::Data(&octets));
+    house.node.handle_stream(house.now, StreamId(1), StreamInput::Closed);
+    assert!(house.node.is_answering(StreamId(1)));
+    while house.node.poll_timeout().is_some_and(|wakeup| wakeup.at <= house.now) {
+        house.node.handle_timeout(house.now);
+    }
+    let (octets, is_closed) = house.dns_received(1);
+    let rcodes: Vec<Rcode> = unframed(&octets).iter().map(|message| Granted::read(message).rcode).collect();
+    assert_eq!((rcodes, is_closed), (vec![Rcode::NOERROR; 3], true));
+    assert!(!house.node.is_answering(StreamId(1)));
 }
 
 #[test]

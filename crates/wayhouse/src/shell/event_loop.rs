@@ -11,13 +11,15 @@
 //! behind, nothing is read that could make more work for it: peers feel that as a slow network.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::Interval;
 use wayhouse_node::config::Transport;
 use wayhouse_node::face::operator::asking::{AskId, GroupAnswer};
@@ -32,7 +34,8 @@ use super::held::{self, Held};
 use super::links::Links;
 use super::store::{Backlog, Store, StoreError};
 use super::stream::{Service, StreamEvent, Streams};
-use super::tls::{TlsServer, identity};
+use super::tls::TlsServer;
+use super::tls::identity::{self, Identity, IdentityError};
 use super::udp::{Outgoing, Ready, Sockets};
 
 /// Full batches read from one socket in a turn.
@@ -70,6 +73,8 @@ pub enum Input {
     Tick(Tick),
     /// The store has written changes.
     Durable,
+    /// Certificate and key were read again.
+    Identity(Box<Result<Identity, IdentityError>>),
 }
 
 /// Signals that are heard.
@@ -89,6 +94,9 @@ pub enum Tick {
     /// A sign of life is due.
     Watchdog,
 }
+
+/// Certificate and key being read.
+type IdentityReading = JoinHandle<Result<Identity, IdentityError>>;
 
 /// What the loop works with.
 #[derive(Debug)]
@@ -128,6 +136,8 @@ pub struct EventLoop {
     now: Instant,
     /// When the node was last told the time of day.
     told_time: Instant,
+    /// Certificate and key being read again.
+    identity_reading: Option<IdentityReading>,
     /// When the node wants to be woken.
     wakeup: Option<Instant>,
     /// The source that is asked first.
@@ -173,6 +183,7 @@ impl EventLoop {
             watchdog,
             now,
             told_time: now,
+            identity_reading: None,
             wakeup: parts.node.poll_timeout().map(|wakeup| wakeup.at),
             next_source: 0,
             octets: Vec::new(),
@@ -210,7 +221,7 @@ impl EventLoop {
     }
 
     fn poll_input(&mut self, context: &mut Context<'_>) -> Poll<Result<Input, StoreError>> {
-        const SOURCES: usize = 8;
+        const SOURCES: usize = 9;
         for step in 0..SOURCES {
             let source = (self.next_source + step) % SOURCES;
             let is_waiting_for_store = self.backlog.is_full();
@@ -224,7 +235,9 @@ impl EventLoop {
                 4 if self.wakeup.is_some_and(|at| at <= self.now) => Poll::Ready(Input::Tick(Tick::Node)),
                 4 => self.alarm.poll(context, self.wakeup).map(|()| Input::Tick(Tick::Node)),
                 5 => poll_operation(&mut parts.operations, context).map(Input::Operator),
-                6 => parts.streams.poll_ready(context).map(|()| Input::Streams),
+                6 => poll_identity(&mut self.identity_reading, context)
+                    .map(|identity| Input::Identity(Box::new(identity))),
+                7 => parts.streams.poll_ready(context).map(|()| Input::Streams),
                 _ => parts.sockets.poll_ready(context).map(Input::Datagrams),
             };
             if let Poll::Ready(input) = found {
@@ -264,16 +277,23 @@ impl EventLoop {
             }
             Input::Tick(Tick::Watchdog) => notify_supervisor(sd_notify::NotifyState::Watchdog),
             Input::Durable => self.release_held(),
+            Input::Identity(identity) => self.show(*identity),
         }
         self.drain();
         self.flush();
     }
 
-    /// Has new connections over TLS see the certificate that there is now; those that are open go on.
+    /// Has the certificate read that there is now, beside the loop: files may be slow.
     fn read_identity_again(&mut self) {
         tracing::info!("settings are read at the start only: restart to apply changes");
-        let Some(source) = &self.parts.identity else { return };
-        match source.read() {
+        if let Some(source) = self.parts.identity.clone() {
+            self.identity_reading = Some(tokio::task::spawn_blocking(move || source.read_again()));
+        }
+    }
+
+    /// Has new connections over TLS see an identity; those that are open go on.
+    fn show(&mut self, identity: Result<Identity, IdentityError>) {
+        match identity {
             Ok(identity) => match TlsServer::new(&identity) {
                 Ok(server) => {
                     self.parts.streams.set_tls(server);
@@ -321,10 +341,10 @@ impl EventLoop {
                 }
                 StreamEvent::Data(id) => node.handle_stream(self.now, id, StreamInput::Data(streams.received())),
                 StreamEvent::Closed(id) => {
-                    if self.held.has_for(id) {
+                    node.handle_stream(self.now, id, StreamInput::Closed);
+                    if node.is_answering(id) || self.held.has_for(id) {
                         streams.keep(id);
                     }
-                    node.handle_stream(self.now, id, StreamInput::Closed);
                 }
             }
             self.drain();
@@ -366,7 +386,8 @@ impl EventLoop {
                 self.octets.truncate(start);
             }
             if self.outgoing.len() >= OUTGOING_MAX {
-                self.flush();
+                // Not what waits on connections: whether one that its peer ended has to stay is not settled yet.
+                self.send_datagrams();
                 start = 0;
             }
         }
@@ -471,15 +492,20 @@ impl EventLoop {
                 self.submit();
             }
         }
+        self.send_datagrams();
+        self.parts.streams.flush(self.now);
+        let wakeups = [self.parts.node.poll_timeout().map(|wakeup| wakeup.at), self.parts.streams.poll_timeout()];
+        self.wakeup = wakeups.into_iter().flatten().min();
+    }
+
+    /// Hands datagrams to the system.
+    fn send_datagrams(&mut self) {
         if !self.outgoing.is_empty() {
             self.parts.sockets.send(&self.octets, &self.outgoing);
             self.outgoing.clear();
         }
         self.octets.clear();
         self.octets.shrink_to(OCTETS_KEPT);
-        self.parts.streams.flush(self.now);
-        let wakeups = [self.parts.node.poll_timeout().map(|wakeup| wakeup.at), self.parts.streams.poll_timeout()];
-        self.wakeup = wakeups.into_iter().flatten().min();
     }
 
     /// Hands the changes that were gathered to the store.
@@ -503,7 +529,11 @@ impl EventLoop {
             if !self.emit(transmit, start) {
                 self.octets.truncate(start);
             }
-            if let Some(id) = held::stream_of(transmit.to).filter(|&id| !self.held.has_for(id)) {
+            // Where more is to come, its end comes behind it.
+            if let Some(id) = held::stream_of(transmit.to)
+                && !self.held.has_for(id)
+                && !self.parts.node.is_answering(id)
+            {
                 self.parts.streams.let_go(id);
             }
             if self.outgoing.len() >= OUTGOING_MAX {
@@ -561,6 +591,20 @@ fn poll_watchdog(watchdog: &mut Option<Interval>, context: &mut Context<'_>) -> 
     match watchdog {
         Some(interval) => interval.poll_tick(context).map(|_| ()),
         None => Poll::Pending,
+    }
+}
+
+/// What reading came to; one that panicked never ends.
+fn poll_identity(
+    reading: &mut Option<IdentityReading>,
+    context: &mut Context<'_>,
+) -> Poll<Result<Identity, IdentityError>> {
+    let Some(task) = reading else { return Poll::Pending };
+    let outcome = ready!(Pin::new(task).poll(context));
+    *reading = None;
+    match outcome {
+        Ok(identity) => Poll::Ready(identity),
+        Err(_) => Poll::Pending,
     }
 }
 

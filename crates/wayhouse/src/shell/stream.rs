@@ -293,6 +293,7 @@ impl Streams {
 
     /// Ends a connection after what was sent before.
     pub fn close(&mut self, now: Instant, id: StreamId) {
+        self.let_go(id);
         let Some(connection) = self.connections.get_mut(&id).filter(|connection| connection.phase == Phase::Open)
         else {
             return;

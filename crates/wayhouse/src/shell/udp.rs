@@ -33,7 +33,7 @@ use wayhouse_proto::io::{Meta, SocketId};
 use wayhouse_registry::group::{ALL_COAP_NODES_V4, ALL_COAP_NODES_V6};
 
 use super::counters::ShellCounters;
-use messages::{IN_ORDER, Messages};
+use messages::{Cuts, IN_ORDER, Messages};
 
 /// Datagrams of one system call. More gains nothing measurable, and a turn of the loop stays short.
 pub const BATCH: usize = 64;
@@ -46,6 +46,8 @@ const CONTROL_OCTETS: usize = 64;
 const SOCKET_BUFFER_OCTETS: usize = 4 << 20;
 /// Routers that a request to a group may pass: those of a site, no more (RFC 1112 §6.1 and practice).
 const MULTICAST_HOPS: u32 = 16;
+/// How often in a row the system may refuse to cut before it is not asked to any more.
+const REFUSALS_MAX: u32 = 16;
 /// Datagrams that may wait for one socket whose send buffer is full. Reaction: further ones are dropped and counted.
 const BACKLOG_MAX: usize = 4096;
 
@@ -158,6 +160,8 @@ struct UdpSocket {
     bound: SocketAddr,
     /// Whether the system cuts what goes to one peer into datagrams itself.
     cuts: bool,
+    /// How often in a row it refused to.
+    refusals: u32,
     backlog: Option<Backlog>,
 }
 
@@ -451,12 +455,12 @@ impl Sockets {
 
     /// Sends datagrams of one socket, those to one peer in order; those that find its buffer full wait.
     fn send_run(&mut self, index: usize, octets: &[u8], run: &[Outgoing]) {
-        let cuts = self.sockets[index].cuts && run.len() > 1;
+        let cuts = if self.sockets[index].cuts && run.len() > 1 { Cuts::All } else { Cuts::None };
         self.send_cut(index, octets, run, cuts);
     }
 
-    /// As [`Sockets::send_run`]; `cuts` tells whether the system may be given several datagrams in one.
-    fn send_cut(&mut self, index: usize, octets: &[u8], run: &[Outgoing], cuts: bool) {
+    /// As [`Sockets::send_run`]; `cuts` tells for which peers the system may be given several datagrams in one.
+    fn send_cut(&mut self, index: usize, octets: &[u8], run: &[Outgoing], cuts: Cuts) {
         let socket = &mut self.sockets[index];
         // What waits goes first.
         let is_free = socket.backlog.is_none();
@@ -465,18 +469,21 @@ impl Sockets {
             while !self.outgoing.messages.is_sent() {
                 match self.outgoing.send(socket.fd.get_ref()) {
                     Ok(count) => {
+                        socket.refusals = 0;
                         self.counters.batches_out.add(1);
                         self.counters.datagrams_out.add(count as u64);
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) if self.outgoing.messages.first_len() > 1 && messages::is_about_cutting(&error) => {
-                        // The system or the way to the peer has narrower bounds: each datagram for itself.
+                        // The way to the peer has narrower bounds, or the system: each of its datagrams for itself.
                         tracing::debug!(%error, "datagrams are sent one by one");
-                        socket.cuts &= error.raw_os_error() != Some(libc::EIO);
+                        socket.refusals += 1;
+                        socket.cuts = socket.refusals < REFUSALS_MAX;
                         let left = self.outgoing.messages.left().iter();
                         let rest: Vec<Outgoing> = left.map(|&number| run[usize::from(number)].clone()).collect();
-                        return self.send_cut(index, octets, &rest, false);
+                        let cuts = if cuts == Cuts::All { Cuts::AllBut(rest[0].remote) } else { Cuts::None };
+                        return self.send_cut(index, octets, &rest, cuts);
                     }
                     Err(error) => {
                         // The first one of the rest is refused (no route, too large, forbidden); the others may pass.
@@ -537,7 +544,7 @@ impl UdpSocket {
     fn new(socket: Socket, id: SocketId) -> io::Result<UdpSocket> {
         let bound = local_address(&socket)?;
         let cuts = can_cut(&socket);
-        Ok(UdpSocket { fd: watch(socket, Interest::READABLE)?, id, bound, cuts, backlog: None })
+        Ok(UdpSocket { fd: watch(socket, Interest::READABLE)?, id, bound, cuts, refusals: 0, backlog: None })
     }
 
     fn join(&self, group: IpAddr, link: u32) -> io::Result<()> {
@@ -820,14 +827,16 @@ impl OutgoingBatch {
         OutgoingBatch { names, controls, vectors, headers, messages: Messages::new() }
     }
 
-    /// Describes the datagrams of `run`, [`BATCH`] at most; their octets must stay until they are sent. `cuts` lets several
-    /// leave as one message.
-    fn fill(&mut self, octets: &[u8], run: &[Outgoing], is_wildcard: bool, cuts: bool) {
+    /// Describes the datagrams of `run`, [`BATCH`] at most; their octets must stay until they are sent. `cuts` tells for
+    /// which peers several may leave as one message.
+    fn fill(&mut self, octets: &[u8], run: &[Outgoing], is_wildcard: bool, cuts: Cuts) {
         self.messages.arrange(run, cuts);
         for (vector, &number) in self.vectors.iter_mut().zip(self.messages.order()) {
             let bytes = &octets[run[usize::from(number)].octets.clone()];
             *vector = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast::<c_void>(), iov_len: bytes.len() };
         }
+        // One pointer to all of them: a message has several.
+        let vectors = self.vectors.as_mut_ptr();
         let mut position = 0;
         for (index, message) in self.messages.all().iter().enumerate() {
             let first = &run[usize::from(message.first)];
@@ -837,7 +846,7 @@ impl OutgoingBatch {
                 control_octets += write_cut(&mut control[control_octets..], first.octets.len() as u16);
             }
             let header = &mut self.headers[index].msg_hdr;
-            header.msg_iov = &mut self.vectors[position];
+            header.msg_iov = vectors.wrapping_add(position);
             header.msg_iovlen = usize::from(message.count) as _;
             header.msg_namelen = write_name(&mut self.names[index], first.remote);
             header.msg_controllen = control_octets as _;

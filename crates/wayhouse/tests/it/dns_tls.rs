@@ -139,7 +139,8 @@ fn clients_are_sent_to_listeners_that_suit_them() {
     let directory = tempfile::tempdir().unwrap();
     let mut command = command(directory.path());
     command.args(["--dns", "127.0.0.1:0+stateful-dnssd", "--dns-tls", "127.0.0.1:0+push-10+session-signal-02"]);
-    let daemon = Running::start_with(command.args(["--dns-tls", "127.0.0.1:0", "--dns-tls", "127.0.0.1:0+stateful-dnssd"]));
+    let daemon =
+        Running::start_with(command.args(["--dns-tls", "127.0.0.1:0", "--dns-tls", "127.0.0.1:0+stateful-dnssd"]));
     let port = |key: &str, number: usize| -> u16 {
         daemon.announced(key)[number].as_str().unwrap().rsplit_once(':').unwrap().1.parse().unwrap()
     };
@@ -240,7 +241,16 @@ fn our_own_certificate_is_kept_and_its_pin_is_told() {
     assert!(told.contains(&format!("pin {pin}")), "{told}");
     let daemon = Running::start(directory.path());
     let again = seen(&daemon);
-    assert_eq!((again.0.to_der().unwrap(), again.1), (certificate.to_der().unwrap(), pin));
+    assert_eq!((again.0.to_der().unwrap(), again.1), (certificate.to_der().unwrap(), pin.clone()));
+    // Who pinned it is not cut off because its file is gone.
+    std::fs::remove_file(directory.path().join("dns-tls-key.pem")).unwrap();
+    daemon.signal(Signal::HUP);
+    for _ in 0..10 {
+        assert_eq!(seen(&daemon).1, pin);
+    }
+    daemon.signal(Signal::TERM);
+    let (_, told) = daemon.wait();
+    assert!(told.contains("TLS goes on with the certificate that it had"), "{told}");
 }
 
 #[test]

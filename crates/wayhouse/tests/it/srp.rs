@@ -96,11 +96,23 @@ fn who_ends_its_side_behind_an_update_gets_the_answer() {
         let mut stream = TcpStream::connect(daemon.dns()).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let update = registration(host, key, 3_600, 7_200);
-        stream.write_all(&[&(update.len() as u16).to_be_bytes()[..], &update].concat()).unwrap();
+        // One behind the other, and a question behind them: each waits for those before it.
+        let again = registration(host, key, 3_000, 7_200);
+        let question = query(&format!("{host}.{ZONE}"), Rtype::A);
+        let messages =
+            [&update, &again, &question].map(|message| [&(message.len() as u16).to_be_bytes()[..], message].concat());
+        stream.write_all(&messages.concat()).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        assert_eq!(answer.get(2..).map(rcode), Some(Rcode::NOERROR), "{host}");
+        let mut answers = Vec::new();
+        stream.read_to_end(&mut answers).unwrap();
+        let mut rest = &answers[..];
+        let mut told = Vec::new();
+        while let Some((length, behind)) = rest.split_first_chunk() {
+            let (answer, others) = behind.split_at(usize::from(u16::from_be_bytes(*length)));
+            told.push((rcode(answer), Message::decode(answer).unwrap().records(Section::Answer).count()));
+            rest = others;
+        }
+        assert_eq!(told, [(Rcode::NOERROR, 0), (Rcode::NOERROR, 0), (Rcode::NOERROR, 1)], "{host}");
     }
 }
 

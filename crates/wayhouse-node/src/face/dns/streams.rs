@@ -69,6 +69,8 @@ struct Stream {
     used: Instant,
     /// Whether questions were left over when a bound was met.
     is_unfinished: bool,
+    /// Whether the peer has ended; what is left over is answered all the same.
+    is_ended: bool,
     /// Its place in `turns`.
     turn: Option<Instant>,
 }
@@ -185,6 +187,7 @@ impl Streams {
             remote,
             used: now,
             is_unfinished: false,
+            is_ended: false,
             turn: None,
         };
         self.table.insert(id, stream);
@@ -358,6 +361,15 @@ impl Streams {
             // Without a session there is nobody to tell.
             let _ = stream.session.shut_down(now, Rcode::NOERROR, delay_ms, out);
         }
+    }
+    /// Takes note that the peer sends nothing more; whether something that it sent before is left over.
+    pub(super) fn note_end(&mut self, id: StreamId) -> bool {
+        let left_over = self.table.get_mut(&id).filter(|stream| stream.is_unfinished);
+        left_over.map(|stream| stream.is_ended = true).is_some()
+    }
+    /// Whether a connection whose peer has ended has all its answers.
+    pub(super) fn is_done(&self, id: StreamId) -> bool {
+        self.table.get(&id).is_some_and(|stream| stream.is_ended && !stream.is_unfinished)
     }
     pub(super) fn forget(&mut self, id: StreamId) {
         let Some(stream) = self.table.remove(&id) else { return };

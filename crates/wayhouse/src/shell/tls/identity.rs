@@ -82,6 +82,21 @@ impl Source {
             Source::Own { data_dir, names } => Identity::own(data_dir, names),
         }
     }
+
+    /// Reads it once more, for a daemon that runs: its own key is not made anew where it is missing, because clients know it.
+    ///
+    /// # Errors
+    /// As for [`Source::read`].
+    pub fn read_again(&self) -> Result<Identity, IdentityError> {
+        if let Source::Own { data_dir, .. } = self {
+            let path = data_dir.join(KEY_FILE);
+            if let Err(error) = std::fs::metadata(&path) {
+                let hint = "put the file back, or restart to have another one made";
+                return Err(IdentityError { key: "store.data_dir", path, why: error.to_string(), hint });
+            }
+        }
+        self.read()
+    }
 }
 
 /// Why there is no identity.

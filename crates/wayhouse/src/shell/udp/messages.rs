@@ -38,6 +38,17 @@ pub(super) fn is_about_cutting(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE))
 }
 
+/// For which peers several datagrams may leave as one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cuts {
+    /// For all.
+    All,
+    /// For all but this one.
+    AllBut(SocketAddr),
+    /// For none.
+    None,
+}
+
 /// Datagrams for one peer that leave as one message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Message {
@@ -51,9 +62,14 @@ pub(super) struct Message {
 }
 
 impl Message {
-    fn of(number: usize, outgoing: &Outgoing) -> Message {
+    fn of(number: usize, outgoing: &Outgoing, cuts: Cuts) -> Message {
         let octets = outgoing.octets.len();
-        let is_full = octets == 0 || octets > CUT_OCTETS_MAX || outgoing.remote.ip().is_multicast();
+        let is_alone = match cuts {
+            Cuts::All => false,
+            Cuts::AllBut(peer) => peer == outgoing.remote,
+            Cuts::None => true,
+        };
+        let is_full = is_alone || octets == 0 || octets > CUT_OCTETS_MAX || outgoing.remote.ip().is_multicast();
         Message { first: number as u8, last: number as u8, count: 1, octets, is_full }
     }
 
@@ -91,13 +107,13 @@ impl Messages {
         Messages { all: Vec::with_capacity(BATCH), order: IN_ORDER, sent: 0, sent_datagrams: 0, datagrams: 0 }
     }
 
-    /// Settles which datagrams of a run leave together, and the order of all. `cuts` lets several leave as one message.
-    pub(super) fn arrange(&mut self, run: &[Outgoing], cuts: bool) {
+    /// Settles which datagrams of a run leave together, and the order of all. `cuts` tells for which peers.
+    pub(super) fn arrange(&mut self, run: &[Outgoing], cuts: Cuts) {
         (self.sent, self.sent_datagrams, self.datagrams) = (0, 0, run.len());
         self.all.clear();
-        if !cuts {
+        if cuts == Cuts::None {
             self.order = IN_ORDER;
-            self.all.extend(run.iter().enumerate().map(|(number, outgoing)| Message::of(number, outgoing)));
+            self.all.extend(run.iter().enumerate().map(|(number, outgoing)| Message::of(number, outgoing, cuts)));
             return;
         }
         const NONE: u8 = u8::MAX;
@@ -113,7 +129,7 @@ impl Messages {
                 }
             }
             *place = self.all.len() as u8;
-            self.all.push(Message::of(number, outgoing));
+            self.all.push(Message::of(number, outgoing, cuts));
         }
         let mut position = 0;
         for message in &self.all {

@@ -14,7 +14,7 @@ fn to(remote: &str, octets: Range<usize>) -> Outgoing {
 /// The sizes of the messages that a run becomes, and the numbers of its datagrams in the order in which they leave.
 fn arranged(run: &[Outgoing]) -> (Vec<u8>, Vec<u8>) {
     let mut messages = Messages::new();
-    messages.arrange(run, true);
+    messages.arrange(run, Cuts::All);
     (messages.all().iter().map(|message| message.count).collect(), messages.left().to_vec())
 }
 
@@ -43,6 +43,17 @@ fn what_may_be_fragmented_or_goes_to_a_group_leaves_by_itself() {
     let (counts, order) = arranged(&run);
     assert_eq!(counts, [48, 16], "a message stays below what one datagram could have");
     assert_eq!(order, IN_ORDER);
+}
+
+/// The way to one peer has narrower bounds: that is no reason to send to others one by one.
+#[test]
+fn one_peer_can_be_left_out() {
+    let (a, b) = ("127.0.0.1:1000", "127.0.0.1:1001");
+    let run = [to(a, 0..8), to(b, 0..8), to(a, 8..16), to(b, 8..16)];
+    let mut messages = Messages::new();
+    messages.arrange(&run, Cuts::AllBut(a.parse().unwrap()));
+    let counts: Vec<u8> = messages.all().iter().map(|message| message.count).collect();
+    assert_eq!((counts, messages.left()), (vec![1, 2, 1], &[0, 1, 3, 2][..]));
 }
 
 /// Other source addresses and interfaces are other messages.
@@ -107,7 +118,8 @@ async fn where_messages_are_refused_datagrams_leave_one_by_one() {
     let sockets = exchange(|sockets| {
         set_flag(sockets.sockets[0].fd.get_ref(), libc::SOL_SOCKET, libc::SO_NO_CHECK).unwrap();
     });
-    assert_eq!(sockets.outgoing.messages.all().len(), 2 * 8);
+    assert_eq!(sockets.outgoing.messages.all().len(), 12, "first those of one peer, four of which had left, then all");
+    assert!(sockets.sockets[0].cuts && sockets.sockets[0].refusals == 0, "it may be asked again");
 }
 
 /// A system that does not know how is given datagrams only.
