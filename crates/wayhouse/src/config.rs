@@ -10,6 +10,7 @@ pub mod file;
 pub mod groups;
 pub mod options;
 pub mod resolve;
+pub mod words;
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use wayhouse_node::config::{Dialects, UpdateDialect};
 use wayhouse_wire::dialect::{DsoDialect, PushDialect};
 
-use super::options::Words;
+use super::words::Words;
 
 /// Which words stand for which text of DNS Stateful Operations.
 pub const SESSION_DIALECTS: &Words<DsoDialect> = &[

@@ -18,6 +18,7 @@ use std::str::FromStr;
 use wayhouse_node::config::Network;
 
 use super::Settings;
+use super::words::Words;
 
 /// One option.
 #[derive(Debug, Clone, Copy)]
@@ -223,9 +224,6 @@ fn distance(a: &str, b: &str) -> usize {
     }
     *row.last().expect("a row has at least one place")
 }
-
-/// A table of words and what they stand for.
-pub type Words<T> = [(&'static str, T)];
 
 fn word_of<T: PartialEq>(words: &Words<T>, wanted: &T) -> Value {
     let word = words.iter().find(|(_, value)| value == wanted).expect("every value has a word").0;
