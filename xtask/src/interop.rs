@@ -31,8 +31,8 @@ pub fn run(only: Option<&str>) -> Result<()> {
         }
         println!("--- {name}");
         let daemon = Daemon::start(name)?;
-        let is_python_peer = |need: &&str| peers::is_python_peer_here(need).is_some();
-        let status = Command::new(if needs.iter().any(is_python_peer) { peers::python() } else { "python3".into() })
+        let is_of_python = needs.iter().any(|need| peers::is_python_peer(need));
+        let status = Command::new(if is_of_python { peers::python() } else { "python3".into() })
             .arg(tree::root().join("interop/cases").join(format!("{name}.py")))
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .envs(daemon.environment())

@@ -35,7 +35,12 @@ pub fn python() -> PathBuf {
     tree::root().join(".venv/bin/python")
 }
 
-/// Whether a peer is one of Python's, and if so, whether it can be imported.
+/// Whether a peer is one of Python's.
+pub fn is_python_peer(name: &str) -> bool {
+    PYTHON_PEERS.iter().any(|(peer, ..)| *peer == name)
+}
+
+/// Whether a peer of Python's can be imported; `None` when it is none.
 pub fn is_python_peer_here(name: &str) -> Option<bool> {
     let (_, module, _) = PYTHON_PEERS.iter().find(|(peer, ..)| *peer == name)?;
     Some(command::output(&python().to_string_lossy(), &["-c", &format!("import {module}")]).is_some())

@@ -175,14 +175,13 @@ impl Daemon {
         } else if config.dns.addresses.is_empty() {
             config.dns.addresses = own_addresses(&served.dns);
         }
-        let (plain, protected) = served.dns_dialects.split_at(served.dns.len());
         // Clients of the RFC must not be sent to a listener of a draft; one that takes plain updates takes the others as well.
         let pushes = |dialects: Dialects| Dialects { updates: dialects.updates, ..Dialects::default() } == dialects;
         let takes_all = |dialects: Dialects| dialects.updates == UpdateDialect::StatefulDnssd;
-        config.dns.push_port = port_told(&served.dns_tls, protected, pushes);
-        config.dns.registrar_port = port_told(&served.dns, plain, takes_all);
-        config.dns.registrar_tls_port = port_told(&served.dns_tls, protected, takes_all);
-        config.dns.listeners = served.dns_dialects;
+        config.dns.push_port = port_told(&served.dns_tls, pushes);
+        config.dns.registrar_port = port_told(&served.dns, takes_all);
+        config.dns.registrar_tls_port = port_told(&served.dns_tls, takes_all);
+        config.dns.listeners = served.dns.iter().chain(&served.dns_tls).map(|(_, dialects)| *dialects).collect();
         let zones = config.dns.zones.iter().map(|zone| zone.to_string().trim_end_matches('.').to_owned()).collect();
         let mut node = Node::new(config, seed()?);
         let report = archive.restore(|restored| node.restore(clock.now(), restored).is_ok())?;
@@ -195,8 +194,8 @@ impl Daemon {
         let whereabouts = Whereabouts {
             udp: served.udp,
             tcp: served.tcp,
-            dns: served.dns,
-            dns_tls: served.dns_tls,
+            dns: served.dns.into_iter().map(|(bound, _)| bound).collect(),
+            dns_tls: served.dns_tls.into_iter().map(|(bound, _)| bound).collect(),
             dns_tls_pin,
             zones,
             is_multicast_on: served.links.is_some(),
@@ -257,10 +256,8 @@ struct Served {
     links: Option<Links>,
     udp: Vec<SocketAddr>,
     tcp: Vec<SocketAddr>,
-    dns: Vec<SocketAddr>,
-    dns_tls: Vec<SocketAddr>,
-    /// What all DNS listeners follow, in the order in which they were opened.
-    dns_dialects: Vec<Dialects>,
+    dns: Vec<(SocketAddr, Dialects)>,
+    dns_tls: Vec<(SocketAddr, Dialects)>,
     /// The port of each UDP listener.
     listener_ports: Vec<u16>,
 }
@@ -281,7 +278,6 @@ fn listen(settings: &Settings, may_skip_families: bool, counters: &Arc<ShellCoun
         tcp: Vec::new(),
         dns: Vec::new(),
         dns_tls: Vec::new(),
-        dns_dialects: Vec::new(),
         listener_ports: Vec::new(),
     };
     let mut joins = false;
@@ -349,10 +345,7 @@ fn listen_for_dns(settings: &Settings, may_skip_families: bool, served: &mut Ser
     for listener in &settings.dns.listen {
         let (address, dialects) = (listener.address, listener.dialects(settings.node.dns.dialects));
         match listen_for_dns_at(address, dialects, served) {
-            Ok(bound) => {
-                served.dns.push(bound);
-                served.dns_dialects.push(dialects);
-            }
+            Ok(bound) => served.dns.push((bound, dialects)),
             Err(error) if may_skip_families && is_family_missing(&error) => {
                 tracing::warn!(%address, %error, "not served");
             }
@@ -381,14 +374,14 @@ fn listen_for_dns_at(address: SocketAddr, dialects: Dialects, served: &mut Serve
 }
 
 /// The port that clients are told: of the first listener that suits them, else of the first one.
-fn port_told(bound: &[SocketAddr], dialects: &[Dialects], suits: impl Fn(Dialects) -> bool) -> Option<u16> {
-    let suitable = bound.iter().zip(dialects).find(|(_, dialects)| suits(**dialects)).map(|(bound, _)| bound);
-    suitable.or(bound.first()).map(SocketAddr::port)
+fn port_told(listeners: &[(SocketAddr, Dialects)], suits: impl Fn(Dialects) -> bool) -> Option<u16> {
+    let suitable = listeners.iter().find(|(_, dialects)| suits(*dialects));
+    suitable.or(listeners.first()).map(|(bound, _)| bound.port())
 }
 
 /// The addresses under which others reach the DNS listeners.
-fn own_addresses(dns: &[SocketAddr]) -> Vec<IpAddr> {
-    let reachable = |bound: &SocketAddr| match bound.ip() {
+fn own_addresses(dns: &[(SocketAddr, Dialects)]) -> Vec<IpAddr> {
+    let reachable = |(bound, _): &(SocketAddr, Dialects)| match bound.ip() {
         ip if ip.is_unspecified() => outward_address(bound.is_ipv6()),
         ip => Some(ip),
     };

@@ -11,7 +11,7 @@
 //! behind, nothing is read that could make more work for it: peers feel that as a slow network.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::future::{Future as _, poll_fn};
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};

@@ -467,9 +467,13 @@ impl Sockets {
         if is_free {
             self.outgoing.fill(octets, run, socket.bound.ip().is_unspecified(), cuts);
             while !self.outgoing.messages.is_sent() {
+                let messages_left = self.outgoing.messages.left_range().len();
                 match self.outgoing.send(socket.fd.get_ref()) {
                     Ok(count) => {
-                        socket.refusals = 0;
+                        // Only a message that was cut tells that the system still does.
+                        if count > messages_left - self.outgoing.messages.left_range().len() {
+                            socket.refusals = 0;
+                        }
                         self.counters.batches_out.add(1);
                         self.counters.datagrams_out.add(count as u64);
                     }

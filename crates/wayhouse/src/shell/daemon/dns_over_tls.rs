@@ -8,7 +8,8 @@ use super::super::tls::identity::{Names, Source};
 use super::{Served, StartError, is_family_missing};
 use crate::config::Settings;
 
-/// Opens the listeners for DNS over TLS; the pin of their key, and where that comes from. Nothing is served there when nothing is served over UDP.
+/// Opens the listeners for DNS over TLS; the pin of their key, and where that comes from. Nothing is served there when nothing
+/// is served over UDP.
 pub(super) fn listen(
     settings: &Settings,
     may_skip_families: bool,
@@ -28,10 +29,7 @@ pub(super) fn listen(
     for listener in listeners {
         let (address, dialects) = (listener.address, listener.dialects(settings.node.dns.dialects));
         match served.streams.listen(address, Service::DnsOverTls(dialects)) {
-            Ok(bound) => {
-                served.dns_tls.push(bound);
-                served.dns_dialects.push(dialects);
-            }
+            Ok(bound) => served.dns_tls.push((bound, dialects)),
             Err(error) if may_skip_families && is_family_missing(&error) => {
                 tracing::warn!(%address, %error, "not served");
             }

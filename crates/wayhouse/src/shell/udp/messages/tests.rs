@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use wayhouse_proto::io::SocketId;
 
-use super::super::{Sockets, set_flag};
+use super::super::{REFUSALS_MAX, Sockets, set_flag};
 use super::*;
 
 fn to(remote: &str, octets: Range<usize>) -> Outgoing {
@@ -119,7 +119,30 @@ async fn where_messages_are_refused_datagrams_leave_one_by_one() {
         set_flag(sockets.sockets[0].fd.get_ref(), libc::SOL_SOCKET, libc::SO_NO_CHECK).unwrap();
     });
     assert_eq!(sockets.outgoing.messages.all().len(), 12, "first those of one peer, four of which had left, then all");
-    assert!(sockets.sockets[0].cuts && sockets.sockets[0].refusals == 0, "it may be asked again");
+    assert!(sockets.sockets[0].cuts && sockets.sockets[0].refusals == 2, "it may be asked again");
+}
+
+/// Who refuses each time is not asked for ever; one message that passes makes up for what was refused.
+#[tokio::test(flavor = "current_thread")]
+async fn a_system_that_always_refuses_is_not_asked_any_more() {
+    let mut sockets = exchange(|_| ());
+    let peer = Peer::bind("127.0.0.1:0").unwrap();
+    let run = [0..8, 8..16].map(|octets| to(&peer.local_addr().unwrap().to_string(), octets));
+    sockets.sockets[0].refusals = REFUSALS_MAX - 1;
+    sockets.send(&[7; 16], &run);
+    assert_eq!(sockets.sockets[0].refusals, 0);
+    set_flag(sockets.sockets[0].fd.get_ref(), libc::SOL_SOCKET, libc::SO_NO_CHECK).unwrap();
+    for asked in 1..=REFUSALS_MAX {
+        assert!(sockets.sockets[0].cuts);
+        sockets.send(&[7; 16], &run);
+        assert_eq!(sockets.sockets[0].refusals, asked);
+    }
+    assert!(!sockets.sockets[0].cuts);
+    sockets.send(&[7; 16], &run);
+    assert_eq!(sockets.sockets[0].refusals, REFUSALS_MAX);
+    for _ in 0..2 * (REFUSALS_MAX + 2) {
+        assert_eq!(peer.recv(&mut [0; 16]).unwrap(), 8);
+    }
 }
 
 /// A system that does not know how is given datagrams only.
