@@ -1,6 +1,9 @@
 use std::future::poll_fn;
 use std::net::UdpSocket as Peer;
 
+use wayhouse_node::config::Interfaces;
+
+use super::joining::well_known_groups;
 use super::*;
 
 fn sockets() -> Sockets {
