@@ -23,83 +23,117 @@
 //! Beside attributes it has what [`crate::group`] reads out of entries: the authorities and names of CoAP groups, and who
 //! takes part in them. That costs the entries found.
 //!
+//! A link that was entered before, octet for octet, is not read again: `familiar.rs` knows the postings that it led to.
+//!
 //! There is one index per link scope (RD5): what a question may see is decided by choosing indexes, not by filtering.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::ops::Bound;
+
+use wayhouse_wire::coap::link_format::LinkFormat;
 
 use crate::entry::Registrant;
 use crate::posting_list::{Member, Posting};
 
+mod familiar;
 mod key;
 mod plan;
+mod postings;
 mod terms;
 
+use familiar::FamiliarLinks;
 use key::Key;
 pub(crate) use plan::{Candidates, CandidatesCursor, Plan, Question};
-use terms::{Facet, Room, Term, terms_of};
+use postings::{PostingNumber, Postings};
+use terms::{Facet, Reader, Room, Term, terms_of};
 pub(crate) use terms::{Field, count_terms};
 
 /// The postings of one name.
 #[derive(Debug, Default)]
 struct NameIndex {
-    values: BTreeMap<Key, Posting>,
+    values: BTreeMap<Key, PostingNumber>,
     /// Entries with some value that is indexed.
-    present: Posting,
+    present: Option<PostingNumber>,
     /// Entries with some value that is not.
-    unindexed: Posting,
+    unindexed: Option<PostingNumber>,
 }
 
 impl NameIndex {
     fn is_empty(&self) -> bool {
-        self.values.is_empty() && self.present.is_empty() && self.unindexed.is_empty()
+        self.values.is_empty() && self.present.is_none() && self.unindexed.is_none()
     }
 
-    /// Applies `change` to the posting of a facet and forgets it when that leaves it empty.
-    fn change(&mut self, facet: &Facet<'_>, change: impl FnOnce(&mut Posting)) {
+    fn value(&self, value: &[u8]) -> Option<PostingNumber> {
+        match Key::short(value) {
+            Some(key) => self.values.get(&key).copied(),
+            None => self.values.get(value).copied(),
+        }
+    }
+
+    /// The posting of a facet, a new one if need be.
+    fn find_or_create(&mut self, facet: &Facet<'_>, postings: &mut Postings) -> PostingNumber {
         let value = match facet {
-            Facet::Present => return change(&mut self.present),
-            Facet::Unindexed => return change(&mut self.unindexed),
+            Facet::Present => return *self.present.get_or_insert_with(|| postings.create()),
+            Facet::Unindexed => return *self.unindexed.get_or_insert_with(|| postings.create()),
             Facet::Value(value) => value.as_bytes(),
         };
-        if let Some(key) = Key::short(value) {
-            match self.values.entry(key) {
-                Entry::Vacant(entry) => change(entry.insert(Posting::default())),
-                Entry::Occupied(mut entry) => {
-                    change(entry.get_mut());
-                    if entry.get().is_empty() {
-                        entry.remove();
-                    }
-                }
-            }
-            return;
+        match Key::short(value) {
+            Some(key) => *self.values.entry(key).or_insert_with(|| postings.create()),
+            // No key is made for a value that has one.
+            None => match self.values.get(value) {
+                Some(number) => *number,
+                None => *self.values.entry(Key::long(value)).or_insert_with(|| postings.create()),
+            },
         }
-        match self.values.get_mut(value) {
-            Some(posting) => {
-                change(posting);
-                if posting.is_empty() {
-                    self.values.remove(value);
-                }
+    }
+
+    /// Forgets the posting of a facet.
+    fn forget(&mut self, facet: &Facet<'_>) {
+        match facet {
+            Facet::Present => self.present = None,
+            Facet::Unindexed => self.unindexed = None,
+            Facet::Value(value) => {
+                self.values.remove(value.as_bytes());
             }
-            None => change(self.values.entry(Key::long(value)).or_default()),
         }
+    }
+}
+
+/// The postings of one name, to be read.
+#[derive(Debug, Clone, Copy)]
+struct FieldView<'a> {
+    index: &'a NameIndex,
+    postings: &'a Postings,
+}
+
+impl<'a> FieldView<'a> {
+    /// Entries with some value that is indexed.
+    fn present(self) -> &'a Posting {
+        self.posting(self.index.present)
+    }
+
+    /// Entries with some value that is not.
+    fn unindexed(self) -> &'a Posting {
+        self.posting(self.index.unindexed)
+    }
+
+    fn posting(self, number: Option<PostingNumber>) -> &'a Posting {
+        static NONE: Posting = Posting::Empty;
+        number.map_or(&NONE, |number| self.postings.get(number))
     }
 
     /// The posting of a value.
-    fn value(&self, value: &[u8]) -> Option<&Posting> {
-        match Key::short(value) {
-            Some(key) => self.values.get(&key),
-            None => self.values.get(value),
-        }
+    fn value(self, value: &[u8]) -> Option<&'a Posting> {
+        self.index.value(value).map(|number| self.postings.get(number))
     }
 
-    /// The postings of all values with a prefix.
-    fn range<'a>(&'a self, prefix: &'a [u8]) -> impl Iterator<Item = &'a Posting> {
-        self.values
+    /// The values with a prefix in order, and their postings.
+    fn range<'p>(self, prefix: &'p [u8]) -> impl Iterator<Item = (&'a [u8], &'a Posting)> + use<'a, 'p> {
+        self.index
+            .values
             .range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded))
-            .take_while(move |(key, _)| key.as_octets().starts_with(prefix))
-            .map(|(_, posting)| posting)
+            .map(move |(key, &number)| (key.as_octets(), self.postings.get(number)))
+            .take_while(move |(value, _)| value.starts_with(prefix))
     }
 }
 
@@ -107,11 +141,59 @@ impl NameIndex {
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     all: Posting,
+    names: Names,
+    postings: Postings,
+    familiar: FamiliarLinks,
+    /// Kept for the next entry, as filling an index is a good part of a registration's work.
+    room: Room,
+    found: Vec<Found>,
+}
+
+/// The postings by field.
+#[derive(Debug, Default)]
+struct Names {
     /// Of the fields that have a number, by it.
     numbered: [NameIndex; Field::NUMBERED],
     /// Of the others by name, none of them empty.
     named: BTreeMap<Box<str>, NameIndex>,
-    room: Room,
+}
+
+impl Names {
+    fn get(&self, field: Field<'_>) -> Option<&NameIndex> {
+        match field.number() {
+            Ok(number) => Some(&self.numbered[number]),
+            Err(name) => self.named.get(name),
+        }
+    }
+
+    /// What there is of a field, to enter something.
+    fn get_mut(&mut self, field: Field<'_>) -> &mut NameIndex {
+        match field.number() {
+            Ok(number) => &mut self.numbered[number],
+            // No name is copied that is there.
+            Err(name) if self.named.contains_key(name) => self.named.get_mut(name).expect("it is there"),
+            Err(name) => self.named.entry(name.into()).or_default(),
+        }
+    }
+
+    /// Forgets the posting of a term.
+    fn forget(&mut self, term: &Term<'_>) {
+        let index = self.get_mut(term.field);
+        index.forget(&term.facet);
+        if index.is_empty()
+            && let Err(name) = term.field.number()
+        {
+            self.named.remove(name);
+        }
+    }
+}
+
+/// Something that an entry can be found by; in the order in which what is found alike stands together, the registrant first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Found {
+    by: PostingNumber,
+    /// As [`Term::owner`].
+    owner: u32,
 }
 
 impl Index {
@@ -126,11 +208,51 @@ impl Index {
 
     /// Enters an entry; returns how many links it has.
     pub(crate) fn insert(&mut self, slot: u32, registrant: &Registrant) -> u16 {
-        let (terms, links) = terms_of(registrant, std::mem::take(&mut self.room));
+        let mut reader = Reader::new(std::mem::take(&mut self.room));
+        let mut found = std::mem::take(&mut self.found);
+        reader.registrant(registrant);
+        self.find_all(&mut found, &mut reader);
+        let mut links = 0_u32;
+        for link in LinkFormat::trusted(&registrant.links).links() {
+            links += 1;
+            let spot = FamiliarLinks::spot(&link);
+            if let Some(numbers) = spot.and_then(|spot| self.familiar.find(spot, &link, &self.postings)) {
+                found.extend(numbers.map(|by| Found { by, owner: links }));
+                continue;
+            }
+            let start = found.len();
+            reader.link(&link, &registrant.base, links);
+            self.find_all(&mut found, &mut reader);
+            if let Some(spot) = spot {
+                let numbers = found[start..].iter().map(|found| found.by);
+                self.familiar.note(spot, &link, numbers, &self.postings);
+            }
+        }
+        let links = u16::try_from(links).expect("documents with more links are refused");
+
+        found.sort_unstable();
         self.all.insert(Member { slot, links });
-        self.apply(slot, &[], &terms);
-        self.room = Room::of(terms);
+        for alike in found.chunk_by(|one, other| one.by == other.by) {
+            let matching = match alike[0].owner {
+                // RD33: what the registrant matches, all its links match.
+                0 => links,
+                // A link counts once however often it has the value.
+                _ => alike.chunk_by(|one, other| one.owner == other.owner).count() as u16,
+            };
+            self.postings.get_mut(alike[0].by).insert(Member { slot, links: matching });
+        }
+        found.clear();
+        found.shrink_to(Room::TERMS_MAX);
+        self.found = found;
+        self.room = reader.into_room();
         links
+    }
+
+    /// Takes the terms that were read, and notes the postings of each, new ones if need be.
+    fn find_all(&mut self, found: &mut Vec<Found>, reader: &mut Reader<'_>) {
+        for Term { field, facet, owner, .. } in reader.take_terms() {
+            found.push(Found { by: self.names.get_mut(field).find_or_create(&facet, &mut self.postings), owner });
+        }
     }
 
     /// Removes an entry.
@@ -177,19 +299,14 @@ impl Index {
         }
     }
 
+    /// Applies `change` to the posting of a term and forgets it when that leaves it empty.
     fn change(&mut self, term: &Term<'_>, change: impl FnOnce(&mut Posting)) {
-        let name = match term.field.number() {
-            Ok(number) => return self.numbered[number].change(&term.facet, change),
-            Err(name) => name,
-        };
-        match self.named.get_mut(name) {
-            Some(index) => {
-                index.change(&term.facet, change);
-                if index.is_empty() {
-                    self.named.remove(name);
-                }
-            }
-            None => self.named.entry(name.into()).or_default().change(&term.facet, change),
+        let number = self.names.get_mut(term.field).find_or_create(&term.facet, &mut self.postings);
+        let posting = self.postings.get_mut(number);
+        change(posting);
+        if posting.is_empty() {
+            self.postings.release(number);
+            self.names.forget(term);
         }
     }
 
@@ -199,11 +316,7 @@ impl Index {
         field: Field<'_>,
         prefix: &'p str,
     ) -> impl Iterator<Item = (&'a [u8], &'a Posting)> + use<'a, 'p> {
-        let range = self.field(field).map(|index| {
-            let from = (Bound::Included(prefix.as_bytes()), Bound::Unbounded);
-            index.values.range::<[u8], _>(from).map(|(key, posting)| (key.as_octets(), posting))
-        });
-        range.into_iter().flatten().take_while(|(key, _)| key.starts_with(prefix.as_bytes()))
+        self.field(field).into_iter().flat_map(|field| field.range(prefix.as_bytes()))
     }
 
     /// Who has a value of a field that is not too long for the index.
@@ -212,10 +325,8 @@ impl Index {
     }
 
     /// What there is of a field.
-    fn field(&self, field: Field<'_>) -> Option<&NameIndex> {
-        match field.number() {
-            Ok(number) => Some(&self.numbered[number]),
-            Err(name) => self.named.get(name),
-        }
+    fn field(&self, field: Field<'_>) -> Option<FieldView<'_>> {
+        let index = self.names.get(field)?;
+        Some(FieldView { index, postings: &self.postings })
     }
 }

@@ -4,7 +4,7 @@ use crate::filter::{Criterion, Pattern, REGISTRATION_RESOURCE_TYPE, location_id,
 use crate::limits::{GATHERED_MAX, INDEXED_OCTETS_MAX};
 use crate::posting_list::{Posting, PostingCursor, gallop};
 
-use super::{Field, Index, NameIndex};
+use super::{Field, FieldView, Index};
 use crate::entry::EntryId;
 
 /// What the index says to a criterion.
@@ -171,32 +171,34 @@ fn either<'a>(one: &'a Posting, other: &'a Posting) -> Plan<'a> {
     }
 }
 
-impl NameIndex {
+impl<'a> FieldView<'a> {
     /// Those that may have `pattern`; `is_presence_known`: `present` is kept for this name.
-    fn plan<'a>(&'a self, pattern: &'a Pattern, is_presence_known: bool) -> Plan<'a> {
+    fn plan(self, pattern: &Pattern, is_presence_known: bool) -> Plan<'a> {
         let (Pattern::Exact(text) | Pattern::Prefix(text)) = pattern;
         if text.len() > INDEXED_OCTETS_MAX {
             return self.unindexed_plan();
         }
         match pattern {
             Pattern::Exact(value) => match self.value(value.as_bytes()) {
-                Some(posting) if self.unindexed.is_empty() => Plan::Among(Candidates::Exactly(posting)),
-                Some(posting) => Plan::Among(Candidates::Either(posting, &self.unindexed)),
+                Some(posting) if self.unindexed().is_empty() => Plan::Among(Candidates::Exactly(posting)),
+                Some(posting) => Plan::Among(Candidates::Either(posting, self.unindexed())),
                 None => self.unindexed_plan(),
             },
-            Pattern::Prefix(prefix) if prefix.is_empty() && is_presence_known => either(&self.present, &self.unindexed),
+            Pattern::Prefix(prefix) if prefix.is_empty() && is_presence_known => {
+                either(self.present(), self.unindexed())
+            }
             Pattern::Prefix(prefix) => {
                 let mut range = self.range(prefix.as_bytes());
-                if let (Some(only), None, true) = (range.next(), range.next(), self.unindexed.is_empty()) {
+                if let (Some((_, only)), None, true) = (range.next(), range.next(), self.unindexed().is_empty()) {
                     return Plan::Among(Candidates::Exactly(only));
                 }
                 let mut gathering = Gathering::new();
-                gathering.add(&self.unindexed);
-                gathering.add_all(self.range(prefix.as_bytes()));
-                match gathering.plan(self.unindexed.is_empty()) {
+                gathering.add(self.unindexed());
+                gathering.add_all(self.range(prefix.as_bytes()).map(|(_, posting)| posting));
+                match gathering.plan(self.unindexed().is_empty()) {
                     // Those who have the attribute at all are fewer than all.
                     Plan::Unknown if is_presence_known => {
-                        Plan::Among(Candidates::Either(&self.present, &self.unindexed))
+                        Plan::Among(Candidates::Either(self.present(), self.unindexed()))
                     }
                     plan => plan,
                 }
@@ -205,11 +207,11 @@ impl NameIndex {
     }
 
     /// Those with a value that is not indexed, to be asked.
-    fn unindexed_plan(&self) -> Plan<'_> {
-        if self.unindexed.is_empty() {
+    fn unindexed_plan(self) -> Plan<'a> {
+        if self.unindexed().is_empty() {
             return Plan::Nobody;
         }
-        Plan::Among(Candidates::Either(&self.unindexed, &NONE))
+        Plan::Among(Candidates::Either(self.unindexed(), &NONE))
     }
 }
 
@@ -290,15 +292,16 @@ impl Index {
         gathering.slots.extend(location);
         for field in [references, Field::Base] {
             let Some(index) = self.field(field) else { continue };
-            gathering.add(&index.unindexed);
+            gathering.add(index.unindexed());
             // A text too long for the index finds nothing in it, which is right.
             if is_complete && !text.ends_with(':') {
                 gathering.add_all(index.value(text.as_bytes()).into_iter());
                 for delimiter in ['/', '?', '#'] {
-                    gathering.add_all(index.range(format!("{text}{delimiter}").as_bytes()));
+                    let prefix = format!("{text}{delimiter}");
+                    gathering.add_all(index.range(prefix.as_bytes()).map(|(_, posting)| posting));
                 }
             } else {
-                gathering.add_all(index.range(text.as_bytes()));
+                gathering.add_all(index.range(text.as_bytes()).map(|(_, posting)| posting));
             }
         }
         gathering.plan(false)

@@ -113,16 +113,30 @@ pub(crate) struct Term<'a> {
     pub(crate) field: Field<'a>,
     pub(crate) facet: Facet<'a>,
     /// Who has it: 0 for the registrant, else the number of the link, from 1.
-    owner: u32,
+    pub(super) owner: u32,
     /// The number of links that a resource lookup for it shows.
     pub(crate) links: u16,
 }
 
-struct Reader<'a> {
+/// Reads terms.
+pub(super) struct Reader<'a> {
     terms: Vec<Term<'a>>,
 }
 
 impl<'a> Reader<'a> {
+    pub(super) fn new(room: Room) -> Reader<'a> {
+        Reader { terms: room.0 }
+    }
+
+    /// What was read since this was last asked.
+    pub(super) fn take_terms(&mut self) -> impl Iterator<Item = Term<'a>> + '_ {
+        self.terms.drain(..)
+    }
+
+    pub(super) fn into_room(self) -> Room {
+        Room::of(self.terms)
+    }
+
     fn push(&mut self, field: Field<'a>, facet: Facet<'a>, owner: u32) {
         self.terms.push(Term { field, facet, owner, links: 1 });
     }
@@ -156,7 +170,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn registrant(&mut self, registrant: &'a Registrant) {
+    /// What the registrant itself is found by.
+    pub(super) fn registrant(&mut self, registrant: &'a Registrant) {
         self.value(Field::EndpointName, Cow::Borrowed(&registrant.endpoint_name), 0);
         if !registrant.sector.is_empty() {
             self.value(Field::Sector, Cow::Borrowed(&registrant.sector), 0);
@@ -173,7 +188,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn link(&mut self, link: &Link<'a>, base: &str, owner: u32) {
+    /// What one of its links is found by.
+    pub(super) fn link(&mut self, link: &Link<'a>, base: &str, owner: u32) {
         self.reference(Field::Target, Cow::Borrowed(link.target), owner);
         let mut has_anchor = false;
         for (name, value) in link.parameters() {
@@ -213,7 +229,7 @@ pub(crate) struct Room(Vec<Term<'static>>);
 
 impl Room {
     /// Terms whose room is kept; few documents have more.
-    const TERMS_MAX: usize = 256;
+    pub(super) const TERMS_MAX: usize = 256;
 
     /// The room that some terms took.
     pub(crate) fn of(mut terms: Vec<Term<'_>>) -> Room {

@@ -40,17 +40,17 @@ impl Freshness {
     ///
     /// # Errors
     /// [`Fault::Stale`].
-    pub(super) fn check(
+    pub(super) fn check<'a>(
         &self,
         settings: &Settings,
-        registry: &Registry,
-        entry: Option<View<'_>>,
+        registry: &'a Registry,
+        entry: impl FnOnce() -> Option<View<'a>>,
         request: &Request<'_>,
     ) -> Result<(), Fault> {
         if !settings.require_freshness {
             return Ok(());
         }
-        let needed = entry.and_then(|view| registry.last_change_of(view.registrant.id)).unwrap_or(self.last_removal);
+        let needed = entry().and_then(|view| registry.last_change_of(view.registrant.id)).unwrap_or(self.last_removal);
         let echo = request.option(number::ECHO);
         let shown = echo.and_then(|option| self.read(option.value, source_address(&request.meta)));
         if shown.is_some_and(|shown| shown >= needed) { Ok(()) } else { Err(Fault::Stale) }

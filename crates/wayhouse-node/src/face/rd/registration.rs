@@ -36,7 +36,7 @@ impl Directory {
         let sector = parameters.sector.unwrap_or_default();
         let base = Base::of(parameters.base, request)?;
         let links = read_links(&request.payload, bounds.links_octets_max)?;
-        let entry = context.registry.by_name(sector, endpoint_name);
+        let entry = || context.registry.by_name(sector, endpoint_name);
         self.freshness.check(settings, context.registry, entry, request)?;
         let registration = Registration {
             endpoint_name,
@@ -87,7 +87,7 @@ impl Directory {
         } else {
             None
         };
-        self.freshness.check(settings, context.registry, Some(view), request)?;
+        self.freshness.check(settings, context.registry, || Some(view), request)?;
         let update = Update {
             // RD21: without a new lifetime the last one starts again.
             lifetime_s: parameters.lifetime_s,
@@ -116,7 +116,7 @@ impl Directory {
         let settings = &context.config.directory;
         let credentials = ownership::credentials(settings.anonymous, &request.meta)?;
         self.check_changeable(context, id, request, heading)?;
-        self.freshness.check(settings, context.registry, context.registry.get(id), request)?;
+        self.freshness.check(settings, context.registry, || context.registry.get(id), request)?;
         let change = context.registry.withdraw(context.now, id, &credentials)?;
         self.counts.removals += 1;
         response.code = Some(Code::DELETED);

@@ -101,7 +101,7 @@ impl Directory {
         let base = Base::of(None, request)?;
         // RD19: the fetch shows that the source address is real and serves these links; that the request is recent and
         // meant for us takes Echo.
-        let entry = context.registry.by_name(sector, endpoint_name);
+        let entry = || context.registry.by_name(sector, endpoint_name);
         self.freshness.check(settings, context.registry, entry, request)?;
         let way = match request.peer {
             Peer::Datagram { socket: SocketId::Listener(listener), .. } => Way::Listener(listener),

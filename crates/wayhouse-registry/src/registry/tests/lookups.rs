@@ -218,3 +218,35 @@ fn a_visitor_that_has_enough_is_not_bothered_again() {
     });
     assert_eq!(visits, 2);
 }
+
+#[test]
+fn links_that_many_have_are_found_with_all_who_have_them_and_no_longer_than_they_do() {
+    let mut house = house();
+    // The same links again and again, with one value in both of them, and one that a registrant has as well.
+    let links = "</a>;rt=lamp;if=x;ct=40,</b>;rt=\"lamp meter\";if=x;et=home";
+    let register = |house: &mut House, name: &str, base: &str, attributes: &[(&str, &str)]| {
+        house.register(&Registration { base, attributes, ..plain(name, links) })
+    };
+    house.register(&plain("another", "</e>"));
+    let names = ["one", "two", "three", "four"];
+    let ids: Vec<EntryId> =
+        names.iter().map(|name| register(&mut house, name, &format!("coap://{name}"), &[])).collect();
+    let five = register(&mut house, "five", "coap://five", &[("et", "home")]);
+    check(&mut house, "rt=meter", "one two three four five", "/b /b /b /b /b");
+    check(&mut house, "if=x", "one two three four five", "/a /b /a /b /a /b /a /b /a /b");
+    check(&mut house, "ct=*", "one two three four five", "/a /a /a /a /a");
+    check(&mut house, "et=home", "one two three four five", "/b /b /b /b /a /b");
+    for id in ids {
+        house.registry.withdraw(house.now, id, &Credentials::anonymous()).expect("it is there");
+    }
+    check(&mut house, "rt=lamp", "five", "/a /b");
+    house.registry.withdraw(house.now, five, &Credentials::anonymous()).expect("it is there");
+    // All their postings have gone, and others have the numbers.
+    house.register(&plain("other", "</c>;rt=other;if=y,</d>;rt=another"));
+    check(&mut house, "rt=lamp", "", "");
+    register(&mut house, "six", "coap://six", &[]);
+    check(&mut house, "rt=lamp", "six", "/a /b");
+    check(&mut house, "if=y", "other", "/c");
+    check(&mut house, "rt=other", "other", "/c");
+    check(&mut house, "if=*", "six other", "/a /b /c");
+}
