@@ -23,11 +23,13 @@
 //! Beside attributes it has what [`crate::group`] reads out of entries: the authorities and names of CoAP groups, and who
 //! takes part in them. That costs the entries found.
 //!
-//! A link that was entered before, octet for octet, is not read again: `familiar.rs` knows the postings that it led to.
+//! A link that two entries had, octet for octet, is mostly not read again when a third one comes with it: `familiar.rs` knows
+//! the postings that it leads to. Removing and replacing read all links.
 //!
 //! There is one index per link scope (RD5): what a question may see is decided by choosing indexes, not by filtering.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Bound;
 
 use wayhouse_wire::coap::link_format::LinkFormat;
@@ -87,14 +89,43 @@ impl NameIndex {
         }
     }
 
-    /// Forgets the posting of a facet.
-    fn forget(&mut self, facet: &Facet<'_>) {
-        match facet {
-            Facet::Present => self.present = None,
-            Facet::Unindexed => self.unindexed = None,
-            Facet::Value(value) => {
-                self.values.remove(value.as_bytes());
+    /// Applies `change` to the posting of a facet, a new one if need be, and forgets it when that leaves it empty.
+    fn change(&mut self, facet: &Facet<'_>, postings: &mut Postings, change: impl FnOnce(&mut Posting)) {
+        let place = match facet {
+            Facet::Present => &mut self.present,
+            Facet::Unindexed => &mut self.unindexed,
+            Facet::Value(value) => return self.change_value(value.as_bytes(), postings, change),
+        };
+        let number = *place.get_or_insert_with(|| postings.create());
+        if !postings.change(number, change) {
+            *place = None;
+        }
+    }
+
+    fn change_value(&mut self, value: &[u8], postings: &mut Postings, change: impl FnOnce(&mut Posting)) {
+        if let Some(key) = Key::short(value) {
+            // Most values have one entry and go with it: they are searched once.
+            match self.values.entry(key) {
+                Entry::Vacant(entry) => {
+                    let number = postings.create();
+                    entry.insert(number);
+                    let stays = postings.change(number, change);
+                    debug_assert!(stays, "only who enters comes to a value that nobody has");
+                }
+                Entry::Occupied(entry) => {
+                    if !postings.change(*entry.get(), change) {
+                        entry.remove();
+                    }
+                }
             }
+            return;
+        }
+        let number = match self.values.get(value) {
+            Some(number) => *number,
+            None => *self.values.entry(Key::long(value)).or_insert_with(|| postings.create()),
+        };
+        if !postings.change(number, change) {
+            self.values.remove(value);
         }
     }
 }
@@ -166,24 +197,31 @@ impl Names {
         }
     }
 
-    /// What there is of a field, to enter something.
-    fn get_mut(&mut self, field: Field<'_>) -> &mut NameIndex {
+    /// The posting of what a term says, a new one if need be.
+    fn find_or_create(&mut self, field: Field<'_>, facet: &Facet<'_>, postings: &mut Postings) -> PostingNumber {
         match field.number() {
-            Ok(number) => &mut self.numbered[number],
+            Ok(number) => self.numbered[number].find_or_create(facet, postings),
             // No name is copied that is there.
-            Err(name) if self.named.contains_key(name) => self.named.get_mut(name).expect("it is there"),
-            Err(name) => self.named.entry(name.into()).or_default(),
+            Err(name) => match self.named.get_mut(name) {
+                Some(index) => index.find_or_create(facet, postings),
+                None => self.named.entry(name.into()).or_default().find_or_create(facet, postings),
+            },
         }
     }
 
-    /// Forgets the posting of a term.
-    fn forget(&mut self, term: &Term<'_>) {
-        let index = self.get_mut(term.field);
-        index.forget(&term.facet);
-        if index.is_empty()
-            && let Err(name) = term.field.number()
-        {
-            self.named.remove(name);
+    /// Applies `change` to that posting, and forgets it when that leaves it empty.
+    fn change(&mut self, term: &Term<'_>, postings: &mut Postings, change: impl FnOnce(&mut Posting)) {
+        match term.field.number() {
+            Ok(number) => self.numbered[number].change(&term.facet, postings, change),
+            Err(name) => match self.named.get_mut(name) {
+                Some(index) => {
+                    index.change(&term.facet, postings, change);
+                    if index.is_empty() {
+                        self.named.remove(name);
+                    }
+                }
+                None => self.named.entry(name.into()).or_default().change(&term.facet, postings, change),
+            },
         }
     }
 }
@@ -211,18 +249,20 @@ impl Index {
         let mut reader = Reader::new(std::mem::take(&mut self.room));
         let mut found = std::mem::take(&mut self.found);
         reader.registrant(registrant);
-        self.find_all(&mut found, &mut reader);
+        self.note_terms(&mut found, &mut reader);
         let mut links = 0_u32;
         for link in LinkFormat::trusted(&registrant.links).links() {
             links += 1;
             let spot = FamiliarLinks::spot(&link);
+            // What may be remembered must not depend on the base.
+            let base = if spot.is_some() { "" } else { &*registrant.base };
             if let Some(numbers) = spot.and_then(|spot| self.familiar.find(spot, &link, &self.postings)) {
                 found.extend(numbers.map(|by| Found { by, owner: links }));
                 continue;
             }
             let start = found.len();
-            reader.link(&link, &registrant.base, links);
-            self.find_all(&mut found, &mut reader);
+            reader.link(&link, base, links);
+            self.note_terms(&mut found, &mut reader);
             if let Some(spot) = spot {
                 let numbers = found[start..].iter().map(|found| found.by);
                 self.familiar.note(spot, &link, numbers, &self.postings);
@@ -249,9 +289,9 @@ impl Index {
     }
 
     /// Takes the terms that were read, and notes the postings of each, new ones if need be.
-    fn find_all(&mut self, found: &mut Vec<Found>, reader: &mut Reader<'_>) {
+    fn note_terms(&mut self, found: &mut Vec<Found>, reader: &mut Reader<'_>) {
         for Term { field, facet, owner, .. } in reader.take_terms() {
-            found.push(Found { by: self.names.get_mut(field).find_or_create(&facet, &mut self.postings), owner });
+            found.push(Found { by: self.names.find_or_create(field, &facet, &mut self.postings), owner });
         }
     }
 
@@ -299,15 +339,8 @@ impl Index {
         }
     }
 
-    /// Applies `change` to the posting of a term and forgets it when that leaves it empty.
     fn change(&mut self, term: &Term<'_>, change: impl FnOnce(&mut Posting)) {
-        let number = self.names.get_mut(term.field).find_or_create(&term.facet, &mut self.postings);
-        let posting = self.postings.get_mut(number);
-        change(posting);
-        if posting.is_empty() {
-            self.postings.release(number);
-            self.names.forget(term);
-        }
+        self.names.change(term, &mut self.postings, change);
     }
 
     /// The values of a field that start so, in order, and who has them; those too long for the index are left out.

@@ -1,5 +1,5 @@
-//! Familiar links: devices of a kind have the same links. One that was seen before is compared instead of being read and
-//! searched again.
+//! Familiar links: devices of a kind have the same links. One that was read twice is compared the next time, instead of being
+//! read and searched again.
 //!
 //! ```text
 //!   </s/0>;rt="u000017";if="core.s"    never seen: read, and each of its values searched
@@ -12,7 +12,8 @@ use wayhouse_wire::coap::link_format::Link;
 
 use super::postings::{PostingHandle, PostingNumber, Postings};
 
-/// Links that are familiar at most, a power of two. Reaction: one that falls on the place of another takes it.
+/// Links that are familiar at most, a power of two. Reaction: one that falls on the place of another takes it when it is read
+/// twice with no other read there in between.
 const PLACES: usize = 1 << 10;
 /// Octets of a familiar link. Longer ones are read each time.
 const OCTETS_MAX: usize = 256;
@@ -45,14 +46,15 @@ pub(super) struct Spot {
 
 impl Spot {
     fn place(self) -> usize {
-        (self.hash >> 32) as usize % PLACES
+        // The bits in which all octets are mixed.
+        (self.hash >> (u64::BITS - PLACES.ilog2())) as usize
     }
 }
 
 /// The links that are familiar.
 #[derive(Debug, Default)]
 pub(super) struct FamiliarLinks {
-    /// None until the first link is read.
+    /// Empty until the first link is read.
     places: Vec<Place>,
 }
 

@@ -9,17 +9,17 @@ pub(super) type PostingNumber = u32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PostingHandle {
     pub(super) number: PostingNumber,
-    generation: u32,
+    generation: u64,
 }
 
 #[derive(Debug, Default)]
 struct Place {
     posting: Posting,
     /// How many postings had the number before.
-    generation: u32,
+    generation: u64,
 }
 
-/// The postings.
+/// The postings. There are as many places as there were postings at once.
 #[derive(Debug, Default)]
 pub(super) struct Postings {
     places: Vec<Place>,
@@ -35,12 +35,17 @@ impl Postings {
         })
     }
 
-    /// Gives the number of an empty posting back.
-    pub(super) fn release(&mut self, number: PostingNumber) {
+    /// Applies `change` to a posting; false when that left it empty. Its number is then no longer its own, and must be forgotten.
+    #[must_use]
+    pub(super) fn change(&mut self, number: PostingNumber, change: impl FnOnce(&mut Posting)) -> bool {
         let place = &mut self.places[number as usize];
-        debug_assert!(place.posting.is_empty(), "who is in a posting is still found by it");
-        place.generation = place.generation.wrapping_add(1);
-        self.free.push(number);
+        change(&mut place.posting);
+        let stays = !place.posting.is_empty();
+        if !stays {
+            place.generation += 1;
+            self.free.push(number);
+        }
+        stays
     }
 
     pub(super) fn get(&self, number: PostingNumber) -> &Posting {

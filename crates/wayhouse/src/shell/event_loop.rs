@@ -313,6 +313,11 @@ impl EventLoop {
                     self.parts.node.handle_datagram(self.now, &meta, bytes);
                     self.drain();
                 }
+                // Who waits for an answer that the disk has by now asks nothing further until then.
+                if self.parts.store.durable() > self.durable {
+                    self.release_held();
+                    self.flush();
+                }
             }
             if !may_have_more {
                 break;
