@@ -48,6 +48,8 @@ pub struct Coap {
     pub is_tcp_on: bool,
     /// Whether listeners on wildcard addresses join the CoAP groups.
     pub is_multicast_on: bool,
+    /// Connections over TCP that one address may have; 0: no limit.
+    pub connections_per_address: usize,
 }
 
 /// Where DNS is served.
@@ -132,6 +134,7 @@ impl Default for Settings {
                 is_udp_on: true,
                 is_tcp_on: true,
                 is_multicast_on: true,
+                connections_per_address: 256,
             },
             dns: Dns {
                 listen: vec![

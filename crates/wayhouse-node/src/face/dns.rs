@@ -268,19 +268,13 @@ impl Names {
         let start = self.octets.len();
         let client = meta.remote.ip().to_canonical();
         let query = Message::decode(bytes);
-        let shown = query.as_ref().ok().and_then(|query| query.edns()).and_then(|edns| edns.cookie());
-        let (mut is_known, mut cookie) = (false, None);
-        let query = match (query, shown) {
-            (Ok(query), None) => Some(query),
-            (Ok(query), Some(Ok(shown))) => {
-                let since = now.saturating_duration_since(*self.start.get_or_insert(now));
-                let (is_valid, own) = self.baker.judge(&shown, client, since.as_secs() as u32);
-                (is_known, cookie) = (is_valid, Some(own));
-                Some(query)
-            }
-            // RFC 7873 §5.2.2: a cookie of a wrong length is a format error.
-            (Ok(_), Some(Err(_))) | (Err(_), _) => None,
+        let now_s = self.seconds_since_start(now);
+        let query = query.and_then(|query| Ok((self.baker.judge_query(&query, client, now_s)?, query))).ok();
+        let (is_known, cookie) = match &query {
+            Some((Some((is_valid, own)), _)) => (*is_valid, Some(*own)),
+            _ => (false, None),
         };
+        let query = query.map(|(_, query)| query);
         let verdict = if is_known { Verdict::Answer } else { self.limiter.judge(now, client) };
         if verdict == Verdict::Drop {
             self.counts.rate_dropped += 1;
@@ -362,13 +356,19 @@ impl Names {
     /// Tells as many connections as one call may.
     fn tell_some(&mut self, context: &mut Context<'_>) {
         let now = context.now;
-        let parts = streams::Parts { index: &self.index, composer: &mut self.composer, counts: &mut self.counts };
+        let now_s = self.seconds_since_start(now);
+        let (index, composer) = (&self.index, &mut self.composer);
+        let parts = streams::Parts { index, composer, counts: &mut self.counts, baker: &self.baker, now_s };
         let told = self.streams.tell(now, parts, &mut self.octets, &mut self.waiting);
         for stream in told {
             self.serve_stream(context, stream);
         }
         self.untold = (self.streams.rounds_waiting() > 0).then_some(now);
         self.index.set_watched(self.streams.has_interests());
+    }
+    /// What cookies are stamped with.
+    fn seconds_since_start(&mut self, now: Instant) -> u32 {
+        now.saturating_duration_since(*self.start.get_or_insert(now)).as_secs() as u32
     }
     /// Takes a connection of a listener, unless there are too many.
     pub(crate) fn open_stream(
@@ -390,7 +390,9 @@ impl Names {
             return self.streams.postpone(context.now, stream);
         }
         let start = self.octets.len();
-        let parts = streams::Parts { index: &self.index, composer: &mut self.composer, counts: &mut self.counts };
+        let now_s = self.seconds_since_start(context.now);
+        let (index, composer) = (&self.index, &mut self.composer);
+        let parts = streams::Parts { index, composer, counts: &mut self.counts, baker: &self.baker, now_s };
         let (now, config, claims, index) = (context.now, &context.config.dns, &self.claims, &self.index);
         let mut decide = |from, dialect, message: &Message<'_>| {
             let mut desk = Desk { now, from, dialect, config, registry: &mut *context.registry, claims, index };

@@ -65,6 +65,14 @@ fn case_does_not_matter_and_is_kept() {
         house.answers("_coap._udp.services.home.arpa", Rtype::PTR),
         ["_coap._udp.services.home.arpa. PTR Lamp._coap._udp.services.home.arpa."]
     );
+    // What was asked in another case is the owner, and nothing else has that case.
+    let looked = house.dig(&question("_COAP._udp.services.HOME.arpa", Rtype::PTR));
+    assert_eq!(looked.answers, ["_COAP._udp.services.HOME.arpa. PTR Lamp._coap._udp.services.home.arpa."]);
+    let owners = looked.additionals.iter().map(|record| record.split(' ').next().unwrap());
+    assert_eq!(
+        owners.collect::<Vec<_>>(),
+        ["Lamp._coap._udp.services.home.arpa.", "Lamp._coap._udp.services.home.arpa.", "Lamp.services.home.arpa."]
+    );
 }
 
 #[test]
@@ -275,4 +283,36 @@ fn large_answers_asked_for_in_one_go_leave_in_several() {
         messages += unframed(&house.dns_received(1).0).len();
     }
     assert_eq!(messages, 100);
+}
+
+/// Who is told to come back over TCP has a cookie from there, so that it need not do so again.
+#[test]
+fn cookies_are_given_over_tcp_too() {
+    let mut house = house();
+    house.open_dns(1);
+    let ask = |house: &mut House, cookie: &[u8]| {
+        let octets = framed(&question(ZONE, Rtype::SOA).edns(1232).option(10, cookie).bytes());
+        Looked::read(&unframed(&house.dns_octets(1, &octets).0)[0])
+    };
+    let cookie = ask(&mut house, &[7; 8]).cookie.expect("a cookie of ours");
+    assert_eq!((cookie.len(), &cookie[..8]), (24, &[7; 8][..]));
+    assert_eq!(ask(&mut house, &cookie).cookie.expect("the same"), cookie);
+    assert_eq!(ask(&mut house, &[1; 9]).rcode(), Rcode::FORMERR);
+}
+
+/// There is nothing beyond TCP to ask again over: an answer without records would say that there are none.
+#[test]
+fn what_no_message_holds_is_told_as_far_as_it_fits() {
+    let mut house = house();
+    for number in 0..2_500 {
+        let from = format!("[2001:db8::{:x}]:5683", 0x100 + number);
+        house.register(&from, &format!("ep=a-lamp-with-a-long-name-{number:05}"), "</l>;rt=light");
+    }
+    let asked = question("_coap._udp.services.home.arpa", Rtype::PTR);
+    let datagram = house.dig(&asked);
+    assert!(datagram.flags.has(Flags::TC) && datagram.answers.is_empty());
+    house.open_dns(1);
+    let looked = Looked::read(&unframed(&house.dns_octets(1, &framed(&asked.bytes())).0)[0]);
+    assert!(looked.flags.has(Flags::TC));
+    assert!(looked.answers.len() > 1_400, "{}", looked.answers.len());
 }

@@ -35,6 +35,16 @@ fn dn7_dn11_types_are_subtypes_and_can_be_enumerated() {
 }
 
 #[test]
+fn an_exported_link_whose_path_does_not_fit_is_left_out() {
+    let mut house = House::new();
+    let path = |octets| format!("/{}", "p".repeat(octets));
+    house.register(LAMP, "ep=lamp", &format!("<{}>;exp;ins=fits,<{}>;exp;ins=not", path(249), path(250)));
+    let text = house.answers("fits._coap._udp.services.home.arpa", Rtype::TXT);
+    assert!(text[0].ends_with(&path(249)), "{text:?}");
+    assert_eq!(house.rcode("not._coap._udp.services.home.arpa", Rtype::SRV), Rcode::NXDOMAIN);
+}
+
+#[test]
 fn dn5_exported_links_are_instances_of_their_own() {
     let mut house = House::new();
     let links = "</light/1>;rt=light;if=core.a;exp;ins=\"Spot\",</light/2>;rt=light;exp,</hidden>;rt=x";

@@ -179,6 +179,7 @@ impl Endpoint {
                     self.pump(now, remote);
                 }
                 Due::Release(stream) => self.handle_release_end(now, stream),
+                Due::Settings(stream) => self.handle_settings_missing(now, stream),
                 Due::GroupWindow(id) => self.handle_group_window_end(now, id),
                 Due::GroupRepetition(id) => self.handle_group_repetition(now, id),
                 Due::GroupUnanswered(id) => self.handle_group_unanswered(now, id),

@@ -238,6 +238,13 @@ impl Connection {
         }
     }
 
+    /// Gives up a peer whose CSM did not come in time (TC1: a missing CSM ends the connection); appends the Abort.
+    pub fn give_up_without_settings(&mut self, out: &mut Vec<u8>) {
+        if self.phase == Phase::ExpectingCsm {
+            give_up(&mut self.phase, out, "no CSM came", None);
+        }
+    }
+
     /// Appends a Release: we answer what is pending, then close. Nothing happens when that was done or the connection is closed.
     pub fn release(&mut self, alternative: Option<&str>, hold_off: Option<Duration>, out: &mut Vec<u8>) {
         if !self.may_ask() {

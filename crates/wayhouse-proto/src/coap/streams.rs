@@ -19,6 +19,9 @@ use crate::io::{Destination, Meta, Peer, SocketId, StreamId, StreamInput};
 /// How long a connection that we released stays open unless the peer closes it: what crossed our Release is answered.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long the CSM of a peer may take (TC1): who connects and says nothing must not keep others out.
+const SETTINGS_PATIENCE: Duration = Duration::from_secs(10);
+
 /// All connections.
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
@@ -40,8 +43,10 @@ struct Stream {
     has_settings: bool,
     /// Whether the peer sent a Release: then it is for us to close.
     is_released_by_peer: bool,
-    /// When we close although the peer did not, after a Release of ours.
-    release_timer: Option<TimerId>,
+    /// Whether we sent one.
+    is_released_by_us: bool,
+    /// When we close because the peer did not do what has to come next: send its CSM, or close after a Release of ours.
+    timer: Option<TimerId>,
 }
 
 impl Streams {
@@ -117,7 +122,8 @@ impl Endpoint {
                     tokens,
                     has_settings: false,
                     is_released_by_peer: false,
-                    release_timer: None,
+                    is_released_by_us: false,
+                    timer: Some(self.timers.set(now + SETTINGS_PATIENCE, Due::Settings(stream))),
                 };
                 self.streams.table.insert(stream, entry);
                 self.launch_awaiting(now, stream);
@@ -145,6 +151,12 @@ impl Endpoint {
                 Read::Settings => {
                     if let Some(entry) = self.streams.table.get_mut(&stream) {
                         entry.has_settings = true;
+                        // Further CSMs may follow the first; a Release of ours may wait already.
+                        if !entry.is_released_by_us
+                            && let Some(timer) = entry.timer.take()
+                        {
+                            self.timers.cancel(timer);
+                        }
                     }
                     self.launch_awaiting(now, stream);
                 }
@@ -269,9 +281,23 @@ impl Endpoint {
         let (out, start) = self.outbox.begin();
         entry.connection.release(None, None, out);
         if out.len() > start {
-            entry.release_timer = Some(self.timers.set(now + RELEASE_PATIENCE, Due::Release(stream)));
+            entry.is_released_by_us = true;
+            let timer = self.timers.set(now + RELEASE_PATIENCE, Due::Release(stream));
+            if let Some(earlier) = entry.timer.replace(timer) {
+                self.timers.cancel(earlier);
+            }
             self.outbox.send(start, Destination::Stream(stream), 0);
         }
+    }
+
+    /// TC1: the peer did not send its CSM.
+    pub(super) fn handle_settings_missing(&mut self, now: Instant, stream: StreamId) {
+        let Some(entry) = self.streams.table.get_mut(&stream) else { return };
+        let (out, start) = self.outbox.begin();
+        entry.connection.give_up_without_settings(out);
+        self.outbox.send(start, Destination::Stream(stream), 0);
+        self.counters.malformed += 1;
+        self.close_stream(now, stream);
     }
 
     /// The peer did not close a connection that we released.
@@ -297,7 +323,7 @@ impl Endpoint {
 
     /// TC3, TC5: with the connection go its observers, its tokens and the requests on it.
     fn forget_stream(&mut self, now: Instant, stream: StreamId) {
-        if let Some(timer) = self.streams.table.remove(&stream).and_then(|entry| entry.release_timer) {
+        if let Some(timer) = self.streams.table.remove(&stream).and_then(|entry| entry.timer) {
             self.timers.cancel(timer);
         }
         self.streams.awaiting.remove(&stream);

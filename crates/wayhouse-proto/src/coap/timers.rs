@@ -23,6 +23,8 @@ pub(crate) enum Due {
     Pacing(SocketAddr),
     /// Close a connection that we released and the peer did not close (TC1).
     Release(StreamId),
+    /// Give up a connection whose peer did not send its CSM (TC1).
+    Settings(StreamId),
     /// Drop bodies in blocks whose time is over.
     Bodies,
     /// Stop gathering answers to a request to a group.
@@ -47,6 +49,7 @@ impl Due {
             Due::Leisure(_) => "answer to a multicast request",
             Due::Pacing(_) => "pacing towards a peer",
             Due::Release(_) => "a released connection stays open",
+            Due::Settings(_) => "a connection waits for the CSM of its peer",
             Due::Bodies => "bodies in blocks expire",
             Due::GroupWindow(_) => "answers of a group end",
             Due::GroupRepetition(_) => "a request to a group is repeated",

@@ -261,7 +261,9 @@ impl<'a> Draft<'_, 'a> {
         let label = |number: usize| name.labels().nth(number);
         let is_typed = depth >= 3 && is_service_type(label(depth - 2), label(depth - 1));
         let is_underscored = (0..depth).any(|number| label(number).is_some_and(|label| label.starts_with(b"_")));
+        let means_else = |label: &[u8]| FORBIDDEN_TYPES.iter().any(|other| label.eq_ignore_ascii_case(other));
         match (depth, is_typed, is_underscored) {
+            (3, true, _) if label(1).is_some_and(means_else) => Err(SrpFault::ForbiddenName),
             (3, true, _) => Ok(true),
             (1.., false, false) => Ok(false),
             // The zone itself, or a name that means something else in service discovery.
@@ -432,6 +434,19 @@ impl<'a> Described<'a> {
 }
 
 /// Whether two labels are those of a service type (RFC 6763 §7).
+/// Types that are none of devices: below them stands what service discovery itself says of a zone (RFC 6763 §9 to §11), and
+/// where a zone is pushed, updated and asked.
+const FORBIDDEN_TYPES: [&[u8]; 8] = [
+    b"_dns-sd",
+    b"_sub",
+    b"_dns-push-tls",
+    b"_dnssd-srp",
+    b"_dnssd-srp-tls",
+    b"_dns-update",
+    b"_dns-update-tls",
+    b"_dns-query-tls",
+];
+
 fn is_service_type(service: Option<&[u8]>, protocol: Option<&[u8]>) -> bool {
     let is_protocol = |label: &[u8]| label.eq_ignore_ascii_case(b"_udp") || label.eq_ignore_ascii_case(b"_tcp");
     service.is_some_and(|label| label.len() > 1 && label.starts_with(b"_")) && protocol.is_some_and(is_protocol)

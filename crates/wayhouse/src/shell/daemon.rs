@@ -25,7 +25,7 @@ use super::event_loop::{EventLoop, Parts, notify_supervisor};
 use super::handle::NodeHandle;
 use super::links::Links;
 use super::store::{Archive, DataDirectory, Report, StoreError};
-use super::stream::{Bounds, Service, Streams};
+use super::stream::{Bound, Bounds, Service, Streams};
 use super::tls::identity::IdentityError;
 use super::udp::{Membership, Sockets};
 use crate::config::Settings;
@@ -264,9 +264,8 @@ struct Served {
 
 fn listen(settings: &Settings, may_skip_families: bool, counters: &Arc<ShellCounters>) -> Result<Served, StartError> {
     let bounds = Bounds {
-        coap: settings.node.coap.limits.streams_max,
-        dns: settings.node.dns.streams_max,
-        dns_per_address: settings.dns.connections_per_address,
+        coap: Bound { all: settings.node.coap.limits.streams_max, per_address: settings.coap.connections_per_address },
+        dns: Bound { all: settings.node.dns.streams_max, per_address: settings.dns.connections_per_address },
     };
     let streams = Streams::new(bounds, Arc::clone(counters))
         .map_err(|error| StartError::System { what: "an event queue", error })?;

@@ -14,6 +14,7 @@
 //! connection together, so that it could only delay the next ones until an acknowledgment comes: it is off.
 
 mod accepting;
+mod bounds;
 mod buffers;
 mod connection;
 mod listener;
@@ -22,7 +23,7 @@ mod poller;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -33,6 +34,8 @@ use wayhouse_proto::io::StreamId;
 
 use super::counters::ShellCounters;
 use super::tls;
+use bounds::Counted;
+pub use bounds::{Bound, Bounds};
 use buffers::Buffers;
 use connection::{Connection, Phase, Read, Written};
 use listener::Listener;
@@ -74,17 +77,6 @@ pub enum Service {
     DnsOverTls(Dialects),
 }
 
-/// How many connections may be open at a time, so that neither service starves the other, nor one peer all others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
-    /// For CoAP.
-    pub coap: usize,
-    /// For DNS, handshakes going on included.
-    pub dns: usize,
-    /// For DNS from one address; 0 for as many as there are. DS55: several have to be possible.
-    pub dns_per_address: usize,
-}
-
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamEvent {
@@ -114,9 +106,8 @@ pub struct Streams {
     resting_until: Option<Instant>,
     connections: HashMap<StreamId, Connection>,
     bounds: Bounds,
-    coap_open: usize,
-    dns_open: usize,
-    dns_open_by_address: HashMap<IpAddr, usize>,
+    coap: Counted,
+    dns: Counted,
     last_id: u64,
     /// What the loop has to hear.
     told: VecDeque<StreamEvent>,
@@ -167,9 +158,8 @@ impl Streams {
             resting_until: None,
             connections: HashMap::new(),
             bounds,
-            coap_open: 0,
-            dns_open: 0,
-            dns_open_by_address: HashMap::new(),
+            coap: Counted::default(),
+            dns: Counted::default(),
             last_id: 0,
             told: VecDeque::new(),
             unwritten: VecDeque::new(),
@@ -516,6 +506,14 @@ impl Streams {
         self.abort(id);
     }
 
+    /// The connections of a service.
+    fn counted(&mut self, service: Service) -> &mut Counted {
+        match service {
+            Service::Coap => &mut self.coap,
+            Service::Dns(_) | Service::DnsOverTls(_) => &mut self.dns,
+        }
+    }
+
     /// Forgets a connection, and has the loop hear of it where it knows of it.
     fn end(&mut self, id: StreamId) {
         let Some(connection) = self.connections.remove(&id) else { return };
@@ -526,20 +524,8 @@ impl Streams {
         if matches!(connection.phase, Phase::Open | Phase::Closing | Phase::Lingering) {
             self.told.push_back(StreamEvent::Closed(id));
         }
-        match connection.service {
-            Service::Coap => self.coap_open -= 1,
-            Service::Dns(_) | Service::DnsOverTls(_) => {
-                self.dns_open -= 1;
-                let address = connection.remote.ip().to_canonical();
-                if let Some(count) = self.dns_open_by_address.get_mut(&address) {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.dns_open_by_address.remove(&address);
-                    }
-                }
-            }
-        }
-        self.counters.streams_open.set(self.coap_open as u64);
+        self.counted(connection.service).remove(connection.remote.ip());
+        self.counters.streams_open.set(self.coap.all() as u64);
         connection.give_back(&mut self.buffers);
     }
 }

@@ -101,17 +101,20 @@ pub(super) fn answer(index: &Index, composer: &mut Composer, query: &Message<'_>
 fn add_opt(writer: &mut MessageWriter<'_>, edns: &Edns<'_>, rcode: OptRcode, way: Way) {
     let opt = Opt { udp_octets_max: way.octets_max, rcode, is_dnssec_ok: edns.is_dnssec_ok };
     // RFC 7830 §4: whoever pads is padded to.
+    let cookie = way.cookie.as_ref().map(|cookie| (option::COOKIE, &cookie[..]));
     if way.pads && edns.option(option::PADDING).is_some() {
-        let padding = padding(writer.octets() + OPT_OCTETS + 4);
-        if writer.opt(opt, &[(option::PADDING, padding)]).is_ok() {
+        let cookie_octets = cookie.map_or(0, |(_, cookie)| 4 + cookie.len());
+        let padding = (option::PADDING, padding(writer.octets() + OPT_OCTETS + cookie_octets + 4));
+        let padded = match cookie {
+            Some(cookie) => writer.opt(opt, &[cookie, padding]),
+            None => writer.opt(opt, &[padding]),
+        };
+        if padded.is_ok() {
             return;
         }
     }
     // There is room for it: it was kept free.
-    let _ = match &way.cookie {
-        Some(cookie) => writer.opt(opt, &[(option::COOKIE, cookie)]),
-        None => writer.opt(opt, &[]),
-    };
+    let _ = writer.opt(opt, cookie.as_slice());
 }
 
 /// What a message of so many octets is padded with (RFC 8467 §4.1).
@@ -153,7 +156,7 @@ impl Reply<'_, '_> {
             return OptRcode::NOERROR;
         }
         if let Some(node) = node {
-            self.places.note(self.index, node, Header::OCTETS);
+            self.places.note_question(self.index, node, flat);
         }
         let outcome = match node {
             Some(node) if question.rtype == Rtype::ANY => self.any(node),
@@ -165,8 +168,15 @@ impl Reply<'_, '_> {
                 self.additional(question.rtype);
                 OptRcode::NOERROR
             }
-            Some(Err(Full)) => {
+            Some(Err(Full)) if self.way.is_datagram => {
                 self.writer.truncate();
+                OptRcode::NOERROR
+            }
+            // More than any message holds. There is no other way to ask but a subscription: as much as fits, and TC, which
+            // says that it is not all (RFC 2181 §9).
+            Some(Err(Full)) => {
+                let flags = self.writer.header().flags;
+                self.writer.set_flags(flags.with(Flags::TC));
                 OptRcode::NOERROR
             }
             None => {

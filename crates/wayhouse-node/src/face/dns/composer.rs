@@ -5,7 +5,7 @@
 //! index stand whole; those of an SOA are left to the [`Compressor`].
 
 use wayhouse_wire::dns::compressor::POINTER_LIMIT;
-use wayhouse_wire::dns::{Class, Compressor, Full, MessageWriter, Rtype, Section};
+use wayhouse_wire::dns::{Class, Compressor, Full, Header, MessageWriter, Rtype, Section};
 
 use super::index::{Index, NodeId, Set};
 
@@ -25,6 +25,8 @@ pub(super) struct Places {
     /// By number of the node: the message in the upper half, the offset in the lower fourteen bits, and [`TOLD`].
     offsets: Vec<u32>,
     message: u16,
+    /// The node of the question, which answers are for.
+    question: Option<NodeId>,
     /// The names of ours that the answers lead to, in their order.
     leads: Vec<NodeId>,
 }
@@ -33,19 +35,34 @@ impl Places {
     /// Forgets everything: a message begins.
     pub(super) fn begin(&mut self) {
         self.leads.clear();
+        self.question = None;
         self.message = self.message.wrapping_add(1);
         if self.message == 0 {
             self.offsets.fill(0);
             self.message = 1;
         }
     }
-    /// Remembers where a node stands that was written whole, as the name of a question is.
-    pub(super) fn note(&mut self, index: &Index, node: NodeId, offset: usize) {
-        let (mut next, mut offset) = (Some(node), offset);
+    /// Remembers where the name of the question stands, which is that of a node. DN9: only what it spells as the node does may
+    /// stand for other names, which keep their case.
+    pub(super) fn note_question(&mut self, index: &Index, node: NodeId, flat: &[u8]) {
+        self.question = Some(node);
+        let (mut next, mut at) = (Some(node), 0);
+        // Where the ending begins that is spelled alike.
+        let mut alike = (next, at);
         while let Some(node) = next {
-            self.set(node, offset);
             let (label, parent) = index.split(node);
-            offset += label.len();
+            let end = at + label.len();
+            let is_alike = flat.get(at..end) == Some(label);
+            (next, at) = (parent, end);
+            if !is_alike {
+                alike = (next, at);
+            }
+        }
+        let (mut next, mut at) = alike;
+        while let Some(node) = next {
+            self.set(node, Header::OCTETS + at);
+            let (label, parent) = index.split(node);
+            at += label.len();
             next = parent;
         }
     }
@@ -88,6 +105,15 @@ impl Places {
         }
     }
 
+    /// Appends the owner of a record: answers are for the name as it was asked for.
+    #[inline]
+    fn append_owner(&mut self, index: &Index, section: Section, node: NodeId, out: &mut Vec<u8>, start: usize) {
+        if section == Section::Answer && self.question == Some(node) {
+            return out.extend_from_slice(&(0xc000 | Header::OCTETS as u16).to_be_bytes());
+        }
+        self.append(index, node, out, start);
+    }
+
     /// Appends a name to the message that starts at `start`.
     #[inline]
     fn append(&mut self, index: &Index, node: NodeId, out: &mut Vec<u8>, start: usize) {
@@ -123,7 +149,7 @@ pub(super) fn write_set(
     let wants_leads = section == Section::Answer;
     for datum in index.data(set) {
         writer.record_with(section, |out, start| {
-            places.append(index, node, out, start);
+            places.append_owner(index, section, node, out, start);
             out.extend_from_slice(&fixed);
             let data_at = out.len();
             match datum.target {

@@ -11,6 +11,8 @@ use std::net::IpAddr;
 
 use wayhouse_proto::keyed_hash::siphash_2_4;
 use wayhouse_proto::rng::Rng;
+use wayhouse_wire::DecodeError;
+use wayhouse_wire::dns::Message;
 use wayhouse_wire::dns::edns::Cookie;
 
 /// Octets of a whole cookie: the client's part and ours (RFC 9018 §4).
@@ -33,6 +35,20 @@ impl Baker {
     /// A secret drawn from the generator.
     pub(super) fn new(rng: &mut Rng) -> Baker {
         Baker { secret: (rng.next_u64(), rng.next_u64()) }
+    }
+
+    /// Judges what a query of a client shows; `None` when it shows no cookie.
+    ///
+    /// # Errors
+    /// For a cookie of a wrong length, which is a format error (RFC 7873 §5.2.2).
+    pub(super) fn judge_query(
+        &self,
+        query: &Message<'_>,
+        client: IpAddr,
+        now_s: u32,
+    ) -> Result<Option<(bool, [u8; COOKIE_OCTETS])>, DecodeError> {
+        let shown = query.edns().and_then(|edns| edns.cookie()).transpose()?;
+        Ok(shown.map(|shown| self.judge(&shown, client, now_s)))
     }
 
     /// Judges the cookie of a client at a time, in seconds since the start: whether it is ours and fresh, and which one to

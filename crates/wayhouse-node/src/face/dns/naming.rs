@@ -313,7 +313,10 @@ impl Mapper<'_> {
             _ => Cow::from(unnamed()),
         };
         let mut text = Text::new();
-        text.add("path", path);
+        // An instance without its path would lead to another resource.
+        if !text.add("path", path) {
+            return;
+        }
         let mut types = Vec::new();
         for attribute in ["rt", "if"] {
             let Some(value) = link.parameter(attribute) else { continue };
@@ -468,16 +471,18 @@ impl Text {
         text.push(TXT_VERSION);
         text
     }
-    fn push(&mut self, string: &str) {
-        // What does not fit is left out rather than cut: half a path leads nowhere.
-        let Ok(length) = u8::try_from(string.len()) else { return };
-        if self.octets.len() + 1 + string.len() <= DNS_TXT_OCTETS_MAX {
+    /// Appends a string; false when it does not fit. It is left out then rather than cut: half a path leads nowhere.
+    fn push(&mut self, string: &str) -> bool {
+        let Ok(length) = u8::try_from(string.len()) else { return false };
+        let fits = self.octets.len() + 1 + string.len() <= DNS_TXT_OCTETS_MAX;
+        if fits {
             self.octets.push(length);
             self.octets.extend_from_slice(string.as_bytes());
         }
+        fits
     }
-    fn add(&mut self, key: &str, value: &str) {
-        self.push(&format!("{key}={value}"));
+    fn add(&mut self, key: &str, value: &str) -> bool {
+        self.push(&format!("{key}={value}"))
     }
 }
 

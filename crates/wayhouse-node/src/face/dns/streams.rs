@@ -9,11 +9,12 @@ use wayhouse_proto::dns::dso_session::{Close, Happened, Role, Session, Settings}
 use wayhouse_proto::dns::instances::spread_delay_ms;
 use wayhouse_proto::dns::push;
 use wayhouse_proto::io::{Destination, StreamId, Transmit, Wakeup};
-use wayhouse_wire::dns::{Flags, Header, Message, Opcode, Rcode};
+use wayhouse_wire::dns::{Header, Message, Opcode, Rcode};
 
 use super::Counters;
 use super::authority::{self, Way};
 use super::composer::Composer;
+use super::cookie::Baker;
 use super::index::{Index, RecordChange};
 use super::push::{Listening, Push, Telling, Wish};
 use super::update::{self, Outcome};
@@ -120,6 +121,9 @@ pub(super) struct Parts<'p> {
     pub(super) index: &'p Index,
     pub(super) composer: &'p mut Composer,
     pub(super) counts: &'p mut Counters,
+    pub(super) baker: &'p Baker,
+    /// Seconds since the start, which cookies are stamped with.
+    pub(super) now_s: u32,
 }
 
 /// Decides about an update from somewhere that may follow some text.
@@ -227,9 +231,8 @@ impl Streams {
         let ended = |served, how| Served { ended: Some(how), ..served };
         let start = out.len();
         stream.is_unfinished = false;
-        let mut thrown_away = 0;
         loop {
-            if out.len() - start + thrown_away >= DNS_STREAM_OCTETS_PER_CALL {
+            if out.len() - start >= DNS_STREAM_OCTETS_PER_CALL {
                 if stream.session.memory_octets() > DNS_STREAM_OCTETS_HELD_MAX {
                     return ended(served, Close::Abort);
                 }
@@ -247,11 +250,19 @@ impl Streams {
                 Some(Happened::Dns(bytes)) => {
                     let Some(header) = Header::peek(bytes).filter(|header| !header.is_response()) else { continue };
                     parts.counts.tcp_queries += 1;
-                    match Message::decode(bytes) {
-                        Ok(query) if header.flags.opcode() == Opcode::UPDATE => {
-                            let octets_max = self.udp_octets_max;
-                            let pads = stream.transport == Transport::Tls;
-                            let way = Way { octets_max, is_datagram: false, is_curt: false, cookie: None, pads };
+                    let client = stream.remote.ip().to_canonical();
+                    let query = Message::decode(bytes)
+                        .and_then(|query| Ok((parts.baker.judge_query(&query, client, parts.now_s)?, query)));
+                    let way = |cookie: Option<(bool, _)>| Way {
+                        octets_max: self.udp_octets_max,
+                        is_datagram: false,
+                        is_curt: false,
+                        cookie: cookie.map(|(_, own)| own),
+                        pads: stream.transport == Transport::Tls,
+                    };
+                    match query {
+                        Ok((cookie, query)) if header.flags.opcode() == Opcode::UPDATE => {
+                            let way = way(cookie);
                             let Some(outcome) = decide(stream.remote, stream.updates, &query) else { continue };
                             parts.counts.note_update(outcome);
                             update::answer(&mut parts.composer.compressor, &query, outcome, way, &mut self.answer);
@@ -259,14 +270,9 @@ impl Streams {
                             // What it changed is read before anything else is asked.
                             stream.is_unfinished = outcome.durable_after > 0;
                         }
-                        Ok(query) => {
-                            let octets_max = self.udp_octets_max;
-                            let pads = stream.transport == Transport::Tls;
-                            let way = Way { octets_max, is_datagram: false, is_curt: false, cookie: None, pads };
+                        Ok((cookie, query)) => {
+                            let way = way(cookie);
                             authority::answer(parts.index, parts.composer, &query, way, &mut self.answer);
-                            // What is more than a message holds was written all the same.
-                            let is_cut = Header::peek(&self.answer).is_some_and(|header| header.flags.has(Flags::TC));
-                            thrown_away += if is_cut { usize::from(u16::MAX) } else { 0 };
                         }
                         Err(_) => {
                             parts.counts.malformed += 1;

@@ -393,6 +393,23 @@ fn tc1_after_our_release_requests_on_the_way_are_still_answered() {
 }
 
 #[test]
+fn tc1_who_does_not_send_a_csm_in_time_is_given_up() {
+    let mut station = Station::new();
+    station.open(1);
+    // Half a message is none.
+    station.hear_stream(1, &Msg::parse("TCP 7.01").encode()[..1]);
+    assert!(station.pass(Duration::from_millis(9_999)).is_empty());
+    let sent = station.pass(Duration::from_millis(1));
+    assert_eq!(frames(&sent)[0].code, Code::ABORT);
+    assert!(is_closed(&sent));
+    assert_eq!(station.endpoint.poll_timeout(), None);
+    // After a CSM a peer may be silent.
+    let mut station = connected();
+    assert_eq!(station.endpoint.poll_timeout(), None);
+    assert!(station.pass(Duration::from_secs(3_600)).is_empty());
+}
+
+#[test]
 fn tc5_observe_numbers_grow_over_connections_too() {
     let mut station = connected();
     station.answer(observable("x"));

@@ -141,6 +141,9 @@ fn sr7_there_is_exactly_one_host_with_one_key() {
         ("@ delete\n@ add 120 KEY", SrpFault::ForbiddenName),
         ("_tcp delete\n_tcp add 120 KEY", SrpFault::ForbiddenName),
         ("a.b._coap._udp delete\na.b._coap._udp add 120 KEY", SrpFault::ForbiddenName),
+        ("b._dns-sd._udp delete\nb._dns-sd._udp add 120 KEY", SrpFault::ForbiddenName),
+        ("_services._DNS-SD._udp delete\n_services._DNS-SD._udp add 120 KEY", SrpFault::ForbiddenName),
+        ("x._dns-push-tls._tcp delete\nx._dns-push-tls._tcp add 120 KEY", SrpFault::ForbiddenName),
         ("lamp delete\nlamp add 120 KEY\nlamp add 120 A ::1", SrpFault::MalformedData),
     ];
     for (lines, fault) in checks {

@@ -16,10 +16,11 @@ use wayhouse_proto::dns::limits::ClientLimits;
 use wayhouse_proto::io::Wakeup;
 use wayhouse_proto::rng::Rng;
 use wayhouse_wire::dialect::PushDialect;
-use wayhouse_wire::dns::{Name, Rtype};
+use wayhouse_wire::dns::{Flags, Name, Rtype};
 
 use super::connection::{ConnectFault, Connection};
 use super::server::{Server, ServerOptions};
+use super::shown;
 use super::tls::{TlsFault, Trust};
 use crate::cli::exit::Fault;
 
@@ -38,6 +39,8 @@ pub(super) struct Asker {
     trust: Option<Trust>,
     is_recursive: bool,
     connection: Option<Connection>,
+    /// Whether somebody was told that an answer was not whole.
+    has_warned: bool,
 }
 
 impl Asker {
@@ -48,16 +51,16 @@ impl Asker {
             (false, true) => (options.plain().await?, Way::Stream, None),
             (false, false) => (options.plain().await?, Way::Datagram, None),
         };
-        Ok(Asker { server, way, trust, is_recursive, connection: None })
+        Ok(Asker { server, way, trust, is_recursive, connection: None, has_warned: false })
     }
     /// Asks the server of the options over TLS.
     pub(super) async fn protected(options: &ServerOptions, is_recursive: bool) -> Result<Asker, Fault> {
         let (server, trust) = (options.protected().await?, Some(options.trust()));
-        Ok(Asker { server, way: Way::Stream, trust, is_recursive, connection: None })
+        Ok(Asker { server, way: Way::Stream, trust, is_recursive, connection: None, has_warned: false })
     }
     /// Asks a server over UDP, and over TCP what does not fit.
     pub(super) fn plain(server: Server, is_recursive: bool) -> Asker {
-        Asker { server, way: Way::Datagram, trust: None, is_recursive, connection: None }
+        Asker { server, way: Way::Datagram, trust: None, is_recursive, connection: None, has_warned: false }
     }
     /// Whom it asks.
     pub(super) fn server(&self) -> &Server {
@@ -72,7 +75,10 @@ impl Asker {
         let mut last = None;
         for address in self.server.addresses.clone() {
             match self.ask_at(address, asked).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    self.warn_if_cut(asked, &answer);
+                    return Ok(answer);
+                }
                 Err(fault) => last = Some(fault),
             }
             self.connection = None;
@@ -89,6 +95,13 @@ impl Asker {
         }
         let outcome = self.over_stream(address, &mut query).await?;
         self.conclude(outcome)
+    }
+    /// What is cut over a stream as well is more than any message holds.
+    fn warn_if_cut(&mut self, asked: &Asked, answer: &Answer) {
+        if answer.flags.has(Flags::TC) && !std::mem::replace(&mut self.has_warned, true) {
+            let question = shown::question(asked);
+            eprintln!("warning: {question} has more records than an answer holds; `wayhouse subscribe` is told all");
+        }
     }
     fn conclude(&self, outcome: Outcome) -> Result<Answer, Fault> {
         match outcome {

@@ -138,6 +138,13 @@ pub const OPTIONS: &[Setting] = &[
         "Connections over TCP at a time. Beyond, new ones are closed."
     ),
     number!(
+        "coap.connections_per_address",
+        coap.connections_per_address,
+        0,
+        1 << 16,
+        "How many of them one address may have. 0: no limit."
+    ),
+    number!(
         "coap.stream_message_octets_max",
         node.coap.limits.stream_message_octets_max,
         1152,

@@ -1,6 +1,6 @@
 //! How connections come to be: accepted, counted, refused beyond the bounds.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
@@ -21,7 +21,11 @@ impl Streams {
                 Ok(None) => return,
                 Ok(Some((socket, remote))) => {
                     self.turn.accepts -= 1;
-                    if !self.has_room(service, remote.ip()) {
+                    let bound = match service {
+                        Service::Coap => self.bounds.coap,
+                        Service::Dns(_) | Service::DnsOverTls(_) => self.bounds.dns,
+                    };
+                    if !self.counted(service).has_room(bound, remote.ip()) {
                         self.counters.of(service).refused.add(1);
                         continue;
                     }
@@ -44,15 +48,6 @@ impl Streams {
         }
     }
 
-    fn has_room(&self, service: Service, remote: IpAddr) -> bool {
-        if service == Service::Coap {
-            return self.coap_open < self.bounds.coap;
-        }
-        let from_there = self.dns_open_by_address.get(&remote.to_canonical()).copied().unwrap_or(0);
-        let per_address = self.bounds.dns_per_address;
-        self.dns_open < self.bounds.dns && (per_address == 0 || from_there < per_address)
-    }
-
     fn open(&mut self, now: Instant, socket: OwnedFd, remote: SocketAddr, service: Service) {
         let session = match service {
             Service::Coap | Service::Dns(_) => None,
@@ -71,15 +66,9 @@ impl Streams {
         let connection = Connection::new(socket, remote, service, session);
         let local = connection.local().unwrap_or(remote);
         self.connections.insert(id, connection);
-        match service {
-            Service::Coap => self.coap_open += 1,
-            Service::Dns(_) | Service::DnsOverTls(_) => {
-                self.dns_open += 1;
-                *self.dns_open_by_address.entry(remote.ip().to_canonical()).or_default() += 1;
-            }
-        }
+        self.counted(service).add(remote.ip());
         self.counters.of(service).accepted.add(1);
-        self.counters.streams_open.set(self.coap_open as u64);
+        self.counters.streams_open.set(self.coap.all() as u64);
         if is_protected {
             self.set_deadline(id, now + HANDSHAKE_MAX);
         } else {

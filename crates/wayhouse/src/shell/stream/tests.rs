@@ -7,7 +7,8 @@ use openssl::ssl::{SslConnector, SslMethod, SslStream, SslVerifyMode};
 use super::super::tls::identity::{Identity, Names};
 use super::*;
 
-const BOUNDS: Bounds = Bounds { coap: 4, dns: 4, dns_per_address: 0 };
+const BOUND: Bound = Bound { all: 4, per_address: 0 };
+const BOUNDS: Bounds = Bounds { coap: BOUND, dns: BOUND };
 
 /// Connections, and the time as they see it.
 struct World {
@@ -184,7 +185,7 @@ async fn a_peer_that_ends_over_tls_gets_an_answer_that_comes_later() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn connections_beyond_the_bound_are_closed() {
-    let (mut world, id, _peer) = World::connected(Bounds { coap: 1, ..BOUNDS }).await;
+    let (mut world, id, _peer) = World::connected(Bounds { coap: Bound { all: 1, ..BOUND }, ..BOUNDS }).await;
     let mut second = TcpStream::connect(world.address).unwrap();
     assert_eq!(world.beside(move || second.read(&mut [0; 1]).unwrap_or(0)).await, 0);
     assert_eq!(world.streams.open_ids(), [id]);
@@ -193,7 +194,8 @@ async fn connections_beyond_the_bound_are_closed() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn ds55_an_address_has_several_connections_but_not_all() {
-    let mut world = World::new(Bounds { dns_per_address: 2, ..BOUNDS }, Service::Dns(Dialects::default()));
+    let mut world =
+        World::new(Bounds { dns: Bound { per_address: 2, ..BOUND }, ..BOUNDS }, Service::Dns(Dialects::default()));
     let peers: Vec<_> = (0..2).map(|_| TcpStream::connect(world.address).unwrap()).collect();
     let first = world.opened().await;
     world.opened().await;
@@ -205,6 +207,18 @@ async fn ds55_an_address_has_several_connections_but_not_all() {
     assert_eq!(world.next().await, StreamEvent::Closed(first));
     let _fourth = TcpStream::connect(world.address).unwrap();
     world.opened().await;
+    drop(peers);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn one_address_does_not_take_all_connections_for_coap() {
+    let mut world = World::new(Bounds { coap: Bound { all: 4, per_address: 2 }, ..BOUNDS }, Service::Coap);
+    let peers: Vec<_> = (0..2).map(|_| TcpStream::connect(world.address).unwrap()).collect();
+    world.opened().await;
+    world.opened().await;
+    let mut third = TcpStream::connect(world.address).unwrap();
+    assert_eq!(world.beside(move || third.read(&mut [0; 1]).unwrap_or(0)).await, 0);
+    assert_eq!(world.streams.counters.coap_streams.refused.get(), 1);
     drop(peers);
 }
 
@@ -230,7 +244,7 @@ async fn slow_reader_is_shed() {
 /// When all together hold too much, those pay for whom most waits, and nobody else.
 #[tokio::test(flavor = "current_thread")]
 async fn who_does_not_read_pays_for_the_bound_of_all() {
-    let (mut world, modest, _peer) = World::connected(Bounds { coap: 20, ..BOUNDS }).await;
+    let (mut world, modest, _peer) = World::connected(Bounds { coap: Bound { all: 20, ..BOUND }, ..BOUNDS }).await;
     let greedy = OUTBOXES_OCTETS_MAX / OUTBOX_OCTETS_MAX + 1;
     let mut peers = Vec::new();
     let mut ids = Vec::new();
@@ -294,7 +308,7 @@ async fn no_connection_is_accepted_after_the_stop() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_flush_does_a_bounded_amount_of_work() {
     let most = WRITES_PER_FLUSH + 10;
-    let mut world = World::new(Bounds { coap: most, ..BOUNDS }, Service::Coap);
+    let mut world = World::new(Bounds { coap: Bound { all: most, ..BOUND }, ..BOUNDS }, Service::Coap);
     let mut peers = Vec::new();
     for _ in 0..most {
         peers.push(TcpStream::connect(world.address).unwrap());
@@ -384,13 +398,13 @@ async fn a_connection_without_a_handshake_ends_in_time_and_is_not_told() {
     garbage.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     world.beside(move || rest_of(garbage).is_ok()).await;
     assert_eq!(world.streams.counters.tls_failed.get(), 1);
-    assert_eq!((world.streams.open_ids(), world.streams.dns_open), (vec![], 1));
+    assert_eq!((world.streams.open_ids(), world.streams.dns.all()), (vec![], 1));
     let due = world.streams.poll_timeout().unwrap();
     assert!(due <= world.now + HANDSHAKE_MAX);
     world.streams.handle_timeout(due - Duration::from_millis(1));
-    assert_eq!(world.streams.dns_open, 1);
+    assert_eq!(world.streams.dns.all(), 1);
     world.streams.handle_timeout(due);
-    assert_eq!(world.streams.dns_open, 0);
+    assert_eq!(world.streams.dns.all(), 0);
     assert_eq!(world.streams.told.len(), 0);
     assert!(rest_of(silent).is_err());
 }
@@ -433,6 +447,6 @@ async fn slow_reader_over_tls_is_shed() {
     }
     assert_eq!(world.next().await, StreamEvent::Closed(id));
     assert_eq!(world.streams.counters.dns_streams.shed.get(), 1);
-    assert_eq!((world.streams.waiting, world.streams.dns_open), (0, 0));
+    assert_eq!((world.streams.waiting, world.streams.dns.all()), (0, 0));
     drop(peer);
 }
