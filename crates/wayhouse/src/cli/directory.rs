@@ -73,9 +73,20 @@ impl LookupOptions {
 }
 
 impl DirectoryOptions {
+    /// The directory's URI. A variable that is there and empty says nothing.
+    pub(super) fn uri(&self) -> &str {
+        if self.directory.is_empty() { DEFAULT } else { &self.directory }
+    }
+    /// The directory, or the resource of it that is named.
+    ///
+    /// # Errors
+    /// As [`Place::parse`].
+    pub(super) fn place(&self) -> Result<Place, Fault> {
+        Place::parse(self.uri())
+    }
     /// Whether they name one lookup resource instead of a directory, so that no other can be found.
     pub(super) fn names_a_lookup(&self) -> Result<bool, Fault> {
-        Ok(Place::parse(&self.directory)?.has_path())
+        Ok(self.place()?.has_path())
     }
 }
 
@@ -99,7 +110,7 @@ pub(super) fn lookup_question(options: &DirectoryOptions, query: impl Iterator<I
 /// # Errors
 /// Negative when the server offers none.
 pub(super) async fn find(client: &mut Client, options: &DirectoryOptions, resource_type: &str) -> Result<Place, Fault> {
-    let directory = Place::parse(&options.directory)?;
+    let directory = options.place()?;
     if directory.has_path() {
         return Ok(directory);
     }

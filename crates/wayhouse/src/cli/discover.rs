@@ -48,8 +48,7 @@ pub(crate) struct Args {
 
 /// Runs `discover`.
 pub(super) async fn execute(args: Args) -> Result<Exit, Fault> {
-    let server = Place::parse(&args.uri)?;
-    let place = if server.has_path() { server } else { server.join(directory::WELL_KNOWN_CORE)? };
+    let place = Place::parse(&args.uri)?.with_default_path(directory::WELL_KNOWN_CORE)?;
     let mut question = Question { patience: args.timeout.map(|seconds| seconds.0), ..Question::new(Code::GET) };
     question.options.push_uint(number::ACCEPT, u64::from(content_format::LINK_FORMAT));
     for filter in &args.filter {

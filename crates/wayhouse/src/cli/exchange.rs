@@ -148,10 +148,17 @@ impl Silence {
             Silence::Failed(Failure::Disconnected) => Fault::unreachable(format!("{address} ended the connection"))
                 .hint("`-v` shows what was exchanged before"),
             Silence::Failed(failure) => Fault::negative(failure.to_string()).hint("`-v` shows the messages"),
-            Silence::Refused(refused) => {
-                Fault::negative(format!("the request cannot be sent: {refused}")).hint("`-v` shows the messages")
-            }
+            Silence::Refused(refused) => refused_fault(&refused),
         }
+    }
+}
+
+/// Why a request did not leave: with what was asked of us, or for want of room.
+pub(super) fn refused_fault(refused: &Refused) -> Fault {
+    match refused {
+        Refused::Invalid(why) => Fault::misuse(format!("the request would not be valid: {why}"))
+            .hint("--help lists what can be given with it"),
+        refused => Fault::negative(format!("the request cannot be sent: {refused}")).hint("try again in a while"),
     }
 }
 

@@ -18,7 +18,7 @@ use wayhouse_wire::coap::{Code, content_format};
 use super::args::Seconds;
 use super::client::{Client, Happening};
 use super::directory;
-use super::exchange::{Question, content_format_of, exchange};
+use super::exchange::{Question, content_format_of, exchange, refused_fault};
 use super::exit::{Exit, Fault};
 use super::interrupt::Interrupt;
 use super::place::Place;
@@ -173,9 +173,7 @@ impl Gathering {
             follow_up: if options.blocks_from_group { FollowUp::Group } else { FollowUp::Unicast },
             ..GroupAsk::new(group, question.code, request_options)
         };
-        let id = client.ask_group(ask).map_err(|refused| {
-            Fault::negative(format!("the request cannot be sent: {refused}")).hint("`-v` shows the messages")
-        })?;
+        let id = client.ask_group(ask).map_err(|refused| refused_fault(&refused))?;
         Ok(Gathering { id, since: Instant::now(), window, members, heard: BTreeMap::new(), answers: 0, bar: None })
     }
 

@@ -66,6 +66,18 @@ impl Place {
         !matches!(&self.text[self.origin().len()..], "" | "/")
     }
 
+    /// This place, with a path where it has none; its query stays.
+    ///
+    /// # Errors
+    /// As [`Place::parse`].
+    pub(super) fn with_default_path(self, path: &str) -> Result<Place, Fault> {
+        let rest = &self.text[self.origin().len()..];
+        match rest.strip_prefix('/').unwrap_or(rest) {
+            query if query.is_empty() || query.starts_with('?') => self.join(&format!("{path}{query}")),
+            _ => Ok(self),
+        }
+    }
+
     /// The place that a reference found here leads to: RFC 3986 §5.2, any scheme and authority (RD8).
     ///
     /// # Errors

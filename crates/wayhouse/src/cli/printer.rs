@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use serde_json::Value;
 
 pub(super) mod json;
@@ -60,11 +60,17 @@ impl Printer {
     }
 }
 
+/// Columns of a terminal for which tables are made to fit.
+const TABLE_COLUMNS_MIN: u16 = 60;
+
 /// A table without lines, as wide as the terminal where there is one.
 pub(super) fn table(titles: &[&str], rows: &[Vec<String>], surroundings: Surroundings) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    if surroundings.is_terminal {
+    // A terminal of width 0 does not know its own (serial lines, recorders), and in a narrow one lines are easier to read than
+    // columns of syllables.
+    let is_wide = table.width().is_some_and(|columns| columns >= TABLE_COLUMNS_MIN);
+    if surroundings.is_terminal && is_wide {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     } else {
         table.force_no_tty();
@@ -75,6 +81,10 @@ pub(super) fn table(titles: &[&str], rows: &[Vec<String>], surroundings: Surroun
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_cell_alignment(CellAlignment::Left);
         column.set_padding((0, if index == last { 0 } else { 2 }));
+        if index == 0 {
+            // Names and paths stay whole: they are copied.
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }

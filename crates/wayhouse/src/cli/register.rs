@@ -92,7 +92,8 @@ const LAST_ANSWER: Duration = Duration::from_secs(5);
 /// Runs `register`.
 pub(super) async fn execute(args: Args) -> Result<Exit, Fault> {
     let registration = Registration::from_args(&args)?;
-    let directories: Vec<String> = std::iter::once(&args.directory.directory).chain(&args.fallback).cloned().collect();
+    let directory = args.directory.uri().to_owned();
+    let directories: Vec<String> = std::iter::once(directory).chain(args.fallback.iter().cloned()).collect();
     for directory in &directories {
         Place::parse(directory)?;
     }
@@ -170,6 +171,11 @@ async fn stay_registered(
         {
             let lifetime = args.lifetime.map_or(DEFAULT_LIFETIME.as_secs(), u64::from);
             eprintln!("registered {} for {lifetime} s", printable(&args.name));
+            if args.base.is_none() && before.is_none() {
+                eprintln!(
+                    "note: without --base, lookups show the address this program sends from; nobody answers there"
+                );
+            }
             Printer::stdout().line(location)?;
         }
         if location.is_some() && !args.keep {

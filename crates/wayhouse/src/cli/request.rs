@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::Value;
 use wayhouse_proto::coap::endpoint::Reply;
+use wayhouse_wire::coap::option::number;
 use wayhouse_wire::coap::{Code, content_format};
 
 use super::client::Client;
@@ -73,6 +74,10 @@ pub(super) async fn without_payload(code: Code, args: WithoutPayload) -> Result<
 pub(super) async fn with_payload(code: Code, args: WithPayload) -> Result<Exit, Fault> {
     let mut question = args.request.question(code);
     args.payload.fill(&mut question)?;
+    if code == Code::FETCH && question.options.first(number::CONTENT_FORMAT).is_none() {
+        return Err(Fault::misuse("FETCH needs to know what its payload is (RFC 8132 §2.1)")
+            .hint("say so with --content-format, such as --content-format application/cbor"));
+    }
     converse(&args.uri, question, args.request.verbose, &args.output, &args.group).await
 }
 

@@ -271,3 +271,19 @@ fn ping_measures_and_counts() {
         UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("loopback gives ports").port();
     assert_eq!(wayhouse(&["ping", "--count", "1", &format!("coap://127.0.0.1:{port}")]).code, Some(3));
 }
+
+#[test]
+fn fetch_says_at_once_that_it_needs_a_content_format() {
+    let server = Server::udp(|_| vec![content(0, "")]);
+    let ended = wayhouse(&["fetch", &server.uri("/x"), "[1]"]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("--content-format"), "{ended:?}");
+    assert!(server.lines().is_empty());
+}
+
+#[test]
+fn discover_asks_the_usual_document_also_with_a_query() {
+    let server = Server::udp(|_| vec![content(40, "</light>;rt=light")]);
+    assert_eq!(wayhouse(&["discover", &server.uri("?rt=light")]).code, Some(0));
+    assert_eq!(server.next().line(), "GET /.well-known/core?rt=light");
+}

@@ -20,6 +20,16 @@ fn mistakes_are_misuse_with_a_hint() {
 fn origin_and_path_are_told_apart() {
     assert_eq!(place("coap://host:1/a/b?c").origin(), "coap://host:1");
     assert_eq!(place("coap+tcp://[::1]").origin(), "coap+tcp://[::1]");
+    for (text, wanted) in [
+        ("coap://h", "coap://h/d"),
+        ("coap://h/", "coap://h/d"),
+        ("coap://h?rt=x", "coap://h/d?rt=x"),
+        ("coap://h/?rt=x", "coap://h/d?rt=x"),
+        ("coap://h/e?rt=x", "coap://h/e?rt=x"),
+    ] {
+        let with_path = place(text).with_default_path("/d").unwrap();
+        assert_eq!(with_path.resolve(""), wanted, "{text}");
+    }
     for (text, has_path) in [("coap://h", false), ("coap://h/", false), ("coap://h/x", true), ("coap://h?x", true)] {
         assert_eq!(place(text).has_path(), has_path, "{text}");
     }

@@ -71,8 +71,12 @@ fn hint(code: Code, reply: &Reply) -> Option<String> {
         }
         Code::BAD_OPTION => "leave out the option that the server does not know; `-v` shows what was sent".to_owned(),
         Code::NOT_FOUND => "`wayhouse discover URI` lists what the server offers".to_owned(),
-        Code::METHOD_NOT_ALLOWED => "try another method: get, put, post, fetch, patch, ipatch, delete".to_owned(),
-        Code::NOT_ACCEPTABLE => "leave out --accept, or name a content-format that the server has".to_owned(),
+        Code::METHOD_NOT_ALLOWED => {
+            "the resource takes other methods; `wayhouse discover URI` lists what the server offers".to_owned()
+        }
+        Code::NOT_ACCEPTABLE => {
+            "the server does not have it in the content-format that was asked for (--accept)".to_owned()
+        }
         Code::CONFLICT | Code::PRECONDITION_FAILED => {
             "look at what is there with `wayhouse get`, then try again".to_owned()
         }
