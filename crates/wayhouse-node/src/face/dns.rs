@@ -343,6 +343,8 @@ impl Names {
     }
     /// Tells subscribers what changed since this was last called.
     pub(crate) fn tell_changes(&mut self, context: &mut Context<'_>) {
+        let streams = &self.streams;
+        self.index.note_serial(|apex| streams.wants(apex));
         let changes = self.index.take_changes();
         if changes.is_empty() {
             return;

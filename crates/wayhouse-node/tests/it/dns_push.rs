@@ -101,6 +101,27 @@ fn pu13_pu16_pu23_subscribers_are_told_what_there_is_and_what_comes() {
     assert_eq!(client.received(), ["PUSH +_coap._udp.services.home.arpa. 120 PTR plug._coap._udp.services.home.arpa."]);
 }
 
+#[test]
+fn pu23_who_wants_a_soa_is_told_its_serials() {
+    let mut client = subscriber();
+    let serial = |told: &str| -> u32 { told.rsplit_once(' ').unwrap().1.parse().unwrap() };
+    let (told, _) = client.subscribe(7, "Services.home.arpa", Rtype::SOA);
+    let first = serial(&told[1]);
+    // Several changes of one zone are one serial further, and other zones are not told of.
+    register(&mut client.house, "plug", "</a>;exp;ins=A,</b>;exp;ins=B");
+    let told = client.received();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let (gone, come) = told[0].split_once(" +").unwrap();
+    assert_eq!((serial(gone), told[0].matches(" SOA ").count()), (first, 2), "{told:?}");
+    let second = serial(come);
+    assert!(second > first, "{told:?}");
+    // Registered again as it was: nothing has changed.
+    register(&mut client.house, "plug", "</a>;exp;ins=A,</b>;exp;ins=B");
+    assert_eq!(client.received(), [""; 0]);
+    register(&mut client.house, "plug", "</a>");
+    assert_eq!(serial(client.received()[0].split_once(" +").unwrap().0), second);
+}
+
 /// An operator registers a device; what subscribers are told waits to be fetched.
 fn register(house: &mut House, endpoint_name: &str, links: &str) {
     let entry = Entry {

@@ -130,6 +130,10 @@ pub fn show_data(rtype: Rtype, rdata: &[u8]) -> String {
             }
             strings.join("|")
         }
+        Rtype::SOA => {
+            let serial = rdata[rdata.len() - 20..].first_chunk().expect("the serial");
+            format!("serial {}", u32::from_be_bytes(*serial))
+        }
         _ => format!("{} octets", rdata.len()),
     }
 }

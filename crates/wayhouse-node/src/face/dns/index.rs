@@ -157,6 +157,16 @@ pub(super) struct Index {
     changes: Vec<RecordChange>,
     is_watched: bool,
     has_changed: bool,
+    /// The serial that zones have.
+    serial: u32,
+    /// The serial that those who watch know.
+    told_serial: u32,
+}
+
+/// Puts a serial into the data of a SOA. Behind two names: SERIAL REFRESH RETRY EXPIRE MINIMUM, five times four octets.
+fn put_serial(rdata: &mut [u8], serial: u32) {
+    let at = rdata.len() - 20;
+    rdata[at..at + 4].copy_from_slice(&serial.to_be_bytes());
 }
 
 impl Index {
@@ -173,6 +183,8 @@ impl Index {
             changes: Vec::new(),
             is_watched: false,
             has_changed: false,
+            serial: 0,
+            told_serial: 0,
         }
     }
 
@@ -253,12 +265,33 @@ impl Index {
     }
     /// Puts a serial into the SOA of every zone.
     pub(super) fn set_serial(&mut self, serial: u32) {
+        self.serial = serial;
         for zone in &self.zones {
-            let record = &mut self.records[zone.soa.0 as usize];
-            // Behind two names: SERIAL REFRESH RETRY EXPIRE MINIMUM, five times four octets.
-            let at = record.rdata.len() - 20;
-            record.rdata[at..at + 4].copy_from_slice(&serial.to_be_bytes());
+            put_serial(&mut self.records[zone.soa.0 as usize].rdata, serial);
         }
+    }
+    /// Notes that the serial is another one than when this was last called, for the zones whose SOA somebody wants. What
+    /// changes in an instant changes it once.
+    pub(super) fn note_serial(&mut self, is_wanted: impl Fn(&Name) -> bool) {
+        let before = std::mem::replace(&mut self.told_serial, self.serial);
+        if !self.is_watched || before == self.serial {
+            return;
+        }
+        let has_changed = self.has_changed;
+        for zone in 0..self.zones.len() {
+            let soa = self.zones[zone].soa.0;
+            if !is_wanted(&self.nodes[self.records[soa as usize].node as usize].name) {
+                continue;
+            }
+            let (_, ttl_s) = self.soa(ZoneId(zone as u16));
+            self.note(soa, ttl_s, false);
+            if let Some(change) = self.changes.last_mut() {
+                put_serial(&mut change.rdata, before);
+            }
+            self.note(soa, ttl_s, true);
+        }
+        // A serial moves for others' sake.
+        self.has_changed = has_changed;
     }
     /// Whether a name is the apex of a zone.
     pub(super) fn is_apex(&self, name: NameRef<'_>) -> bool {
@@ -288,8 +321,15 @@ impl Index {
             // that of the first.
             if rtype != Rtype::PTR {
                 let set = self.nodes[node as usize].sets.iter_mut().find(|set| set.rtype == rtype);
-                let has_changed = set.is_some_and(|set| std::mem::replace(&mut set.ttl_s, ttl_s) != ttl_s);
-                self.has_changed |= has_changed;
+                if let Some(set) = set.filter(|set| set.ttl_s != ttl_s) {
+                    set.ttl_s = ttl_s;
+                    // PU26: who is told of changes counts no time down, and must hear that there is less of it.
+                    let mut next = set.first;
+                    while next != NONE {
+                        self.note(next, ttl_s, true);
+                        next = self.records[next as usize].next;
+                    }
+                }
             }
             return Some(RecordId(known));
         }
@@ -374,6 +414,9 @@ impl Index {
     }
     /// Whether changes are gathered for [`Index::take_changes`].
     pub(super) fn set_watched(&mut self, is_watched: bool) {
+        if is_watched && !self.is_watched {
+            self.told_serial = self.serial;
+        }
         self.is_watched = is_watched;
         if !is_watched {
             self.changes = Vec::new();

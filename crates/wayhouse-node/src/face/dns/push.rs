@@ -5,7 +5,6 @@
 //!
 //! # Deviations
 //! - A RECONFIRM changes nothing: what is here stands in the registry, which knows when it ends (PU29, PU30).
-//! - The serial in a SOA is not told as it changes; who wants a SOA is told the one there is when subscribing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -122,6 +121,10 @@ impl Push {
     /// Whether anybody wants to hear anything.
     pub(super) fn has_interests(&self) -> bool {
         !self.interests.is_empty()
+    }
+    /// Whether anybody subscribed to a name.
+    pub(super) fn wants(&self, name: &Name) -> bool {
+        self.interests.contains_key(&folded(name))
     }
 
     /// Does what a client wants.

@@ -9,7 +9,7 @@ use wayhouse_proto::dns::dso_session::{Close, Happened, Role, Session, Settings}
 use wayhouse_proto::dns::instances::spread_delay_ms;
 use wayhouse_proto::dns::push;
 use wayhouse_proto::io::{Destination, StreamId, Transmit, Wakeup};
-use wayhouse_wire::dns::{Header, Message, Opcode, Rcode};
+use wayhouse_wire::dns::{Header, Message, Name, Opcode, Rcode};
 
 use super::Counters;
 use super::authority::{self, Way};
@@ -357,6 +357,10 @@ impl Streams {
     /// Whether anybody wants to hear of changes.
     pub(super) fn has_interests(&self) -> bool {
         self.push.has_interests()
+    }
+    /// Whether anybody subscribed to a name.
+    pub(super) fn wants(&self, name: &Name) -> bool {
+        self.push.wants(name)
     }
     /// Tells a client that the server ends (DS40); what it has to be told is appended.
     pub(super) fn shut_down(&mut self, now: Instant, id: StreamId, out: &mut Vec<u8>) {

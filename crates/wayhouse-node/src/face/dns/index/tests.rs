@@ -73,3 +73,19 @@ fn a_zone_inside_another_is_its_own() {
     assert!(matches!(index.lookup(&Folded::new(name("x.example").as_ref())), Found::Nowhere(zone) if zone != inner));
     assert_eq!(index.lookup(&Folded::new(name("com").as_ref())), Found::Outside);
 }
+
+#[test]
+fn pu26_another_time_to_live_is_told_of_each_record_of_a_set() {
+    let mut index = index();
+    let owner = name("set.example");
+    for octet in 0..2 {
+        index.add(&owner, Rtype::TXT, 120, vec![octet].into()).unwrap();
+    }
+    index.set_watched(true);
+    index.add(&owner, Rtype::TXT, 120, vec![0].into()).unwrap();
+    assert!(index.take_changes().is_empty(), "nothing changed");
+    index.add(&owner, Rtype::TXT, 60, vec![0].into()).unwrap();
+    let told: Vec<_> =
+        index.take_changes().iter().map(|change| (change.rdata[0], change.ttl_s, change.is_there)).collect();
+    assert_eq!(told, [(0, 60, true), (1, 60, true)]);
+}
