@@ -6,6 +6,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Router, middleware};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Content, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -45,9 +46,60 @@ impl Modify for AdminToken {
     }
 }
 
+/// Problems that have nothing to do with what is asked for.
+const COMMON_PROBLEMS: &[(StatusCode, For, &str)] = &[
+    (StatusCode::BAD_REQUEST, For::All, "The request cannot be read"),
+    (StatusCode::UNAUTHORIZED, For::Changes, "The admin token is missing or wrong"),
+    (StatusCode::FORBIDDEN, For::All, "A page from elsewhere asks, or no admin token is configured"),
+    (StatusCode::PAYLOAD_TOO_LARGE, For::Bodies, "The body is too large"),
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, For::Bodies, "The body is not said to be JSON"),
+    (StatusCode::MISDIRECTED_REQUEST, For::All, "The host name is not one of the daemon's"),
+    (StatusCode::SERVICE_UNAVAILABLE, For::Api, "The daemon is busy or stopping: try again"),
+    (StatusCode::INSUFFICIENT_STORAGE, For::Entries, "The registry is full"),
+];
+
+/// Which operations can end with a problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum For {
+    All,
+    Api,
+    /// Those that change something.
+    Changes,
+    /// Those with a body.
+    Bodies,
+    /// Those that enter something.
+    Entries,
+}
+
+/// Declares the problems that every operation of a kind can end with, where it does not say itself what they mean.
+fn add_common_problems(description: &mut utoipa::openapi::OpenApi) {
+    for (path, item) in &mut description.paths.paths {
+        let reads = item.get.iter_mut().map(|operation| (operation, false));
+        let changes = [&mut item.put, &mut item.post, &mut item.delete].into_iter().flatten();
+        for (operation, changes) in reads.chain(changes.map(|operation| (operation, true))) {
+            let has_body = operation.request_body.is_some();
+            for (status, kind, meaning) in COMMON_PROBLEMS {
+                let applies = match kind {
+                    For::All => true,
+                    For::Api => path.starts_with("/api/"),
+                    For::Changes => changes,
+                    For::Bodies => has_body,
+                    For::Entries => has_body && path.starts_with("/api/v1/registrants"),
+                };
+                if applies {
+                    let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+                    let response = ResponseBuilder::new().description(*meaning);
+                    let response = response.content("application/problem+json", problem).build();
+                    operation.responses.responses.entry(status.as_str().to_owned()).or_insert(response.into());
+                }
+            }
+        }
+    }
+}
+
 /// All resources, ready to serve, and their description as JSON.
 pub fn build(shared: Shared) -> (Router, String) {
-    let (resources, description) = OpenApiRouter::with_openapi(Description::openapi())
+    let (resources, mut description) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(registrants::list, registrants::enter))
         .routes(routes!(registrants::show, registrants::replace, registrants::remove))
         .routes(routes!(groups::list))
@@ -58,6 +110,7 @@ pub fn build(shared: Shared) -> (Router, String) {
         .routes(routes!(status::live))
         .routes(routes!(status::ready))
         .split_for_parts();
+    add_common_problems(&mut description);
     let mut description = description.to_pretty_json().expect("the description has only string keys");
     description.push('\n');
     let told = description.clone();

@@ -1,6 +1,7 @@
 //! A client that writes and reads HTTP/1.1 by hand: what a test says is what goes over the wire.
 
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -63,6 +64,7 @@ impl Client {
         let mut octets = vec![0; length];
         stream.read_exact(&mut octets).await.expect("the announced body");
         answer.body = String::from_utf8(octets).expect("a body of text");
+        assert_declared(method, path, status);
         answer
     }
 
@@ -93,6 +95,24 @@ impl Client {
         // A server that refuses the body may be gone before all of it is written.
         let _ = stream.write_all(body.as_bytes()).await;
         BufReader::new(stream)
+    }
+}
+
+/// Whether the description says of an operation that it may end so. What it does not describe may end as it likes.
+fn assert_declared(method: &str, path: &str, status: u16) {
+    static DESCRIPTION: LazyLock<serde_json::Value> = LazyLock::new(|| {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/openapi.json");
+        let text = std::fs::read_to_string(path).expect("docs/reference/openapi.json exists");
+        serde_json::from_str(&text).expect("it is JSON")
+    });
+    let path = path.split('?').next().unwrap_or_default();
+    let template = match path.strip_prefix("/api/v1/registrants/") {
+        Some(_) => "/api/v1/registrants/{id}",
+        None => path,
+    };
+    let operation = &DESCRIPTION["paths"][template][method.to_ascii_lowercase()];
+    if let Some(responses) = operation["responses"].as_object() {
+        assert!(responses.contains_key(&status.to_string()), "{method} {template}: {status} is not described");
     }
 }
 
