@@ -112,14 +112,21 @@ pub fn resolve(layers: &Layers) -> Result<Resolved, Vec<Problem>> {
             problems.extend(set_text(&mut resolved, setting, text, source).err());
         }
     }
+    let unknown = |source, key: String, shown: fn(&Setting) -> String| {
+        let hint = match Setting::nearest(&key) {
+            Some(setting) => format!("did you mean `{}`?", shown(setting)),
+            None => "`wayhouse check-config` lists all options".to_owned(),
+        };
+        Problem { source, key, why: "no such option".to_owned(), hint }
+    };
+    for name in layers.environment.keys() {
+        let Some(key) = mistaken_key(name) else { continue };
+        problems.push(unknown(Source::Environment(name.clone()), key, Setting::variable));
+    }
     for (flag, key, values) in &layers.flags {
         let source = Source::Flag(flag.clone());
         let Some(setting) = Setting::find(key) else {
-            let hint = match Setting::nearest(key) {
-                Some(setting) => format!("did you mean `{}`?", setting.key),
-                None => "`wayhouse check-config` lists all options".to_owned(),
-            };
-            problems.push(Problem { source, key: key.clone(), why: "no such option".to_owned(), hint });
+            problems.push(unknown(source, key.clone(), |setting| setting.key.to_owned()));
             continue;
         };
         problems.extend(set_text(&mut resolved, setting, &values.join(" "), source).err());
@@ -185,6 +192,15 @@ fn set_text(resolved: &mut Resolved, setting: &'static Setting, text: &str, sour
         Ok(value) => resolved.set(setting, &value, source),
         Err(wrong) => Err(Problem { source, key: setting.key.to_owned(), why: wrong.why, hint: wrong.hint }),
     }
+}
+
+/// The key that a variable means to set, if it looks like that of an option and is none.
+fn mistaken_key(variable: &str) -> Option<String> {
+    let (section, name) = variable.strip_prefix("WAYHOUSE_")?.split_once('_')?;
+    let section = section.to_ascii_lowercase();
+    let is_section = OPTIONS.iter().any(|setting| setting.key.split('.').next() == Some(&*section));
+    let is_known = OPTIONS.iter().any(|setting| setting.variable() == variable);
+    (is_section && !is_known).then(|| format!("{section}.{}", name.to_ascii_lowercase()))
 }
 
 /// Where data is kept when nobody says otherwise, and which variable told so.

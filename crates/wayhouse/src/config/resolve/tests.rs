@@ -24,6 +24,23 @@ fn layers(
 const HOME: (&str, &str) = ("HOME", "/home/somebody");
 
 #[test]
+fn variables_that_mean_no_option_are_mistakes() {
+    let environment = [
+        ("WAYHOUSE_COAP_LISTN", "127.0.0.1:1"),
+        // Of other programs, of the client verbs, and in no section.
+        ("WAYHOUSE_DIRECTORY", "coap://h"),
+        ("WAYHOUSE_DNS", "h"),
+        ("WAYHOUSE_ELSE_WHERE", "x"),
+        ("COAP_LISTN", "x"),
+        ("HOME", "/home/somebody"),
+    ];
+    let problems = resolve(&layers(None, &environment, &[]).0).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0].source, Source::Environment("WAYHOUSE_COAP_LISTN".to_owned()));
+    assert!(problems[0].hint.contains("WAYHOUSE_COAP_LISTEN"), "{problems:?}");
+}
+
+#[test]
 fn flags_outrank_environment_outranks_file_outranks_defaults() {
     let text = "version = 1\n[registry]\nentries_max = 10\ngrace_s = 10\nattributes_max = 10\n";
     let (layers, _directory) = layers(
