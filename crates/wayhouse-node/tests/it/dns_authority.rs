@@ -316,3 +316,14 @@ fn what_no_message_holds_is_told_as_far_as_it_fits() {
     assert!(looked.flags.has(Flags::TC));
     assert!(looked.answers.len() > 1_400, "{}", looked.answers.len());
 }
+
+#[test]
+fn a_connection_under_the_number_of_another_leaves_nothing_of_it() {
+    let mut house = house();
+    house.open_dns(1);
+    house.advance_s(7);
+    house.open_dns(1);
+    house.advance_s(10);
+    assert_eq!(house.node.counters().dns.streams_open, 1);
+    assert!(house.node.poll_timeout().is_none_or(|wakeup| wakeup.at > house.now));
+}

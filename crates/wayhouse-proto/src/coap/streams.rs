@@ -125,7 +125,10 @@ impl Endpoint {
                     is_released_by_us: false,
                     timer: Some(self.timers.set(now + SETTINGS_PATIENCE, Due::Settings(stream))),
                 };
-                self.streams.table.insert(stream, entry);
+                let earlier = self.streams.table.insert(stream, entry);
+                if let Some(timer) = earlier.and_then(|earlier| earlier.timer) {
+                    self.timers.cancel(timer);
+                }
                 self.launch_awaiting(now, stream);
             }
             StreamInput::Data(octets) => {

@@ -180,6 +180,8 @@ impl Streams {
         transport: Transport,
         dialects: Dialects,
     ) -> bool {
+        // Whoever gives a number again has seen the end of the one that had it.
+        self.forget(id);
         if self.table.len() >= self.streams_max {
             return false;
         }
