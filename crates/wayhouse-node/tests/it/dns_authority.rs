@@ -14,6 +14,14 @@ fn house() -> House {
     House::with(|config| config.dns.addresses = vec!["192.168.1.53".parse().unwrap(), "fd00::53".parse().unwrap()])
 }
 
+/// Registers lamps whose names fill answers.
+fn register_lamps(house: &mut House, count: u32) {
+    for number in 0..count {
+        let from = format!("[2001:db8::{:x}]:5683", 0x100 + number);
+        house.register(&from, &format!("ep=a-lamp-with-a-long-name-{number:04}"), "</l>;rt=light");
+    }
+}
+
 #[test]
 fn dp17_apex_has_soa_and_ns() {
     let mut house = house();
@@ -110,10 +118,7 @@ fn everything_of_a_name_is_one_set_over_udp_and_all_over_tcp() {
 #[test]
 fn what_does_not_fit_is_asked_again_over_tcp() {
     let mut house = house();
-    for number in 0..40 {
-        let from = format!("[2001:db8::{:x}]:5683", 0x100 + number);
-        house.register(&from, &format!("ep=a-lamp-with-a-long-name-{number:02}"), "</l>;rt=light");
-    }
+    register_lamps(&mut house, 40);
     let browse = question("_coap._udp.services.home.arpa", Rtype::PTR);
     let short = house.dig(&browse);
     assert!(short.flags.has(Flags::TC) && short.answers.is_empty() && short.octets <= 512, "{short:?}");
@@ -268,10 +273,7 @@ fn several_questions_on_one_connection_are_answered_in_turn() {
 #[test]
 fn large_answers_asked_for_in_one_go_leave_in_several() {
     let mut house = house();
-    for number in 0..400 {
-        let from = format!("[2001:db8::{:x}]:5683", 0x100 + number);
-        house.register(&from, &format!("ep=a-lamp-with-a-long-name-{number:03}"), "</l>;rt=light");
-    }
+    register_lamps(&mut house, 400);
     house.open_dns(1);
     let one = framed(&question("_coap._udp.services.home.arpa", Rtype::PTR).bytes());
     let octets: Vec<u8> = one.iter().copied().cycle().take(one.len() * 100).collect();
@@ -304,10 +306,7 @@ fn cookies_are_given_over_tcp_too() {
 #[test]
 fn what_no_message_holds_is_told_as_far_as_it_fits() {
     let mut house = house();
-    for number in 0..2_500 {
-        let from = format!("[2001:db8::{:x}]:5683", 0x100 + number);
-        house.register(&from, &format!("ep=a-lamp-with-a-long-name-{number:05}"), "</l>;rt=light");
-    }
+    register_lamps(&mut house, 2_500);
     let asked = question("_coap._udp.services.home.arpa", Rtype::PTR);
     let datagram = house.dig(&asked);
     assert!(datagram.flags.has(Flags::TC) && datagram.answers.is_empty());

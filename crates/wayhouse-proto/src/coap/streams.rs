@@ -43,8 +43,6 @@ struct Stream {
     has_settings: bool,
     /// Whether the peer sent a Release: then it is for us to close.
     is_released_by_peer: bool,
-    /// Whether we sent one.
-    is_released_by_us: bool,
     /// When we close because the peer did not do what has to come next: send its CSM, or close after a Release of ours.
     timer: Option<TimerId>,
 }
@@ -122,7 +120,6 @@ impl Endpoint {
                     tokens,
                     has_settings: false,
                     is_released_by_peer: false,
-                    is_released_by_us: false,
                     timer: Some(self.timers.set(now + SETTINGS_PATIENCE, Due::Settings(stream))),
                 };
                 let earlier = self.streams.table.insert(stream, entry);
@@ -154,8 +151,8 @@ impl Endpoint {
                 Read::Settings => {
                     if let Some(entry) = self.streams.table.get_mut(&stream) {
                         entry.has_settings = true;
-                        // Further CSMs may follow the first; a Release of ours may wait already.
-                        if !entry.is_released_by_us
+                        // A Release of ours may wait for its own end already.
+                        if entry.connection.may_ask()
                             && let Some(timer) = entry.timer.take()
                         {
                             self.timers.cancel(timer);
@@ -284,7 +281,6 @@ impl Endpoint {
         let (out, start) = self.outbox.begin();
         entry.connection.release(None, None, out);
         if out.len() > start {
-            entry.is_released_by_us = true;
             let timer = self.timers.set(now + RELEASE_PATIENCE, Due::Release(stream));
             if let Some(earlier) = entry.timer.replace(timer) {
                 self.timers.cancel(earlier);

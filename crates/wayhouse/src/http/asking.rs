@@ -39,7 +39,6 @@ use crate::shell::links;
     responses(
         (status = OK, body = v1::GroupAnswer, content_type = "text/event-stream", description = "The answers, as they come"),
         (status = BAD_REQUEST, body = v1::Problem, content_type = "application/problem+json", description = "That is no question to a group"),
-        (status = UNAUTHORIZED, body = v1::Problem, content_type = "application/problem+json", description = "The admin token is missing or wrong"),
         (status = FORBIDDEN, body = v1::Problem, content_type = "application/problem+json", description = "There is no admin token"),
         (status = SERVICE_UNAVAILABLE, body = v1::Problem, content_type = "application/problem+json", description = "Too many are asking"),
     )

@@ -163,10 +163,8 @@ pub async fn show(State(shared): State<Shared>, Path(id): Path<String>) -> Resul
     responses(
         (status = CREATED, body = v1::Entered, description = "It is new, and durable", headers(("location" = String, description = "Where to find it"))),
         (status = OK, body = v1::Entered, description = "It replaced an earlier one, and is durable"),
-        (status = UNAUTHORIZED, body = v1::Problem, content_type = "application/problem+json", description = "The admin token is missing or wrong"),
         (status = CONFLICT, body = v1::Problem, description = "The name is held by another registrant", content_type = "application/problem+json"),
         (status = UNPROCESSABLE_ENTITY, body = v1::Problem, content_type = "application/problem+json", description = "A value is not acceptable"),
-        (status = INSUFFICIENT_STORAGE, body = v1::Problem, content_type = "application/problem+json", description = "The registry is full"),
     )
 )]
 pub async fn enter(
@@ -189,7 +187,6 @@ pub async fn enter(
     security(("admin_token" = [])),
     responses(
         (status = OK, body = v1::Entered, description = "It is replaced, and durable"),
-        (status = UNAUTHORIZED, body = v1::Problem, content_type = "application/problem+json", description = "The admin token is missing or wrong"),
         (status = NOT_FOUND, body = v1::Problem, content_type = "application/problem+json", description = "There is no such registrant"),
         (status = CONFLICT, body = v1::Problem, description = "That id has another name or sector", content_type = "application/problem+json"),
         (status = UNPROCESSABLE_ENTITY, body = v1::Problem, content_type = "application/problem+json", description = "A value is not acceptable"),
@@ -224,7 +221,6 @@ pub async fn replace(
     security(("admin_token" = [])),
     responses(
         (status = NO_CONTENT, description = "It is removed, for good"),
-        (status = UNAUTHORIZED, body = v1::Problem, content_type = "application/problem+json", description = "The admin token is missing or wrong"),
         (status = NOT_FOUND, body = v1::Problem, content_type = "application/problem+json", description = "There is no such registrant"),
     )
 )]

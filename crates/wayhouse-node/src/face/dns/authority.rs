@@ -100,8 +100,8 @@ pub(super) fn answer(index: &Index, composer: &mut Composer, query: &Message<'_>
 
 fn add_opt(writer: &mut MessageWriter<'_>, edns: &Edns<'_>, rcode: OptRcode, way: Way) {
     let opt = Opt { udp_octets_max: way.octets_max, rcode, is_dnssec_ok: edns.is_dnssec_ok };
-    // RFC 7830 §4: whoever pads is padded to.
     let cookie = way.cookie.as_ref().map(|cookie| (option::COOKIE, &cookie[..]));
+    // RFC 7830 §4: whoever pads is padded to.
     if way.pads && edns.option(option::PADDING).is_some() {
         let cookie_octets = cookie.map_or(0, |(_, cookie)| 4 + cookie.len());
         let padding = (option::PADDING, padding(writer.octets() + OPT_OCTETS + cookie_octets + 4));

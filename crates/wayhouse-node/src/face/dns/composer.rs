@@ -42,8 +42,8 @@ impl Places {
             self.message = 1;
         }
     }
-    /// Remembers where the name of the question stands, which is that of a node. DN9: only what it spells as the node does may
-    /// stand for other names, which keep their case.
+    /// Remembers where the name of the question stands, which is that of a node. Only what it spells as the node does may
+    /// stand for other names, which keep their case (RFC 4343 §4.1).
     pub(super) fn note_question(&mut self, index: &Index, node: NodeId, flat: &[u8]) {
         self.question = Some(node);
         let (mut next, mut at) = (Some(node), 0);

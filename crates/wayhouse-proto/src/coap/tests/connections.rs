@@ -379,6 +379,13 @@ fn tc1_after_our_release_requests_on_the_way_are_still_answered() {
     // One that does not close does not keep us.
     assert!(!is_closed(&station.pass(Duration::from_millis(4_999))));
     assert!(is_closed(&station.pass(Duration::from_millis(1))));
+    // Nor does one whose CSM crosses our Release.
+    let mut station = Station::new();
+    station.open(1);
+    station.endpoint.release_stream(station.now, StreamId(1));
+    station.drain();
+    station.hear_stream(1, &Msg::parse("TCP 7.01").encode());
+    assert!(is_closed(&station.pass(Duration::from_secs(5))));
     // One that does leaves nothing behind.
     let mut station = connected();
     station.endpoint.release_stream(station.now, StreamId(1));
